@@ -1,0 +1,105 @@
+"""A method: an immutable record of settings with one verb, fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from crossbit.codes import check_n_bits
+from crossbit.errors import DataError, LabelError, SettingsError
+from crossbit.hasher import Hasher
+from crossbit.pairs import PairedFeatures, some
+from crossbit.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method comes from. link: a DOI or arXiv address, or "" where there is none."""
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+    link: str = ""
+    reconstruction: bool = False
+    """True where the paper's text is not public and what stands here was rebuilt from its abstract or title."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """Settings of one method; `fit` learns a Hasher from pairs and changes nothing here.
+
+    n_bits: code length. seed: the same seed gives the same codes. Every setting is a plain value, or another method.
+    """
+
+    paper: ClassVar[Paper]
+    name: ClassVar[str]
+    supervised: ClassVar[bool] = False
+
+    n_bits: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_n_bits(self.n_bits)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise SettingsError(f"seed must be a whole number of 0 or more; got {self.seed!r}.")
+
+    def fit(self, pairs: PairedFeatures, *, progress: Progress = silent, checkpoint: Path | None = None) -> Hasher:
+        """Learn two hash functions from n pairs.
+
+        Labels are taken away first unless the method is supervised. Pairs in which a modality is all zeros teach
+        nothing about the other one and are left out; how many is noted in the report. checkpoint: a folder in which
+        long training leaves its last finished epoch, to go on from after a kill; it is emptied at the end.
+
+        Raises LabelError where a supervised method gets no labels, DataError where there is nothing to learn from:
+        fewer than two usable pairs, or a modality whose rows are all the same.
+        """
+        if not self.supervised:
+            pairs = pairs.without_labels()
+        elif pairs.labels is None:
+            raise LabelError(
+                f"{self.name} is supervised and needs labels; the pairs have none. Give labels=, one row a pair."
+            )
+        empty = pairs.empty_rows()
+        if empty.size == len(pairs):
+            raise DataError("In every pair a modality is all zeros, so nothing can be learned; check the encoders.")
+        usable = pairs if not empty.size else pairs[np.setdiff1d(np.arange(len(pairs)), empty)]
+        if len(usable) < 2:
+            raise DataError(f"Learning needs at least 2 usable pairs (hundreds are better); got {len(usable)}.")
+        for side, rows in (("image", usable.image), ("text", usable.text)):
+            if (rows == rows[0]).all():
+                raise DataError(
+                    f"All {side} features are the same, so nothing can be learned from them; check the encoder."
+                )
+        hasher = self._fit(usable, progress, checkpoint)
+        report = {**hasher.report, "pairs": len(usable)}
+        if empty.size:
+            report["left_out"] = f"{empty.size} pairs with an all-zero modality: {some(empty)}"
+        return dataclasses.replace(hasher, method=self.name, settings=self.settings(), report=report)
+
+    @abstractmethod
+    def _fit(self, pairs: PairedFeatures, progress: Progress, checkpoint: Path | None) -> Hasher:
+        """Learn from validated pairs; method and settings are written into the hasher by `fit`."""
+
+    def settings(self) -> dict[str, Any]:
+        """All settings as plain JSON values; a field that is a method becomes {"method": its name, ...}."""
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            values[field.name] = {"method": value.name, **value.settings()} if isinstance(value, Method) else value
+        return json.loads(json.dumps(values))  # type: ignore[no-any-return]  # tuples become lists, as in the file
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """The same method with some settings changed; raises SettingsError for a name it does not have."""
+        known = {field.name for field in dataclasses.fields(self)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise SettingsError(f"{self.name} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+        return dataclasses.replace(self, **settings)
