@@ -1,0 +1,39 @@
+"""One file per paper. METHODS lists them; a method is loaded when it is asked for, so that listing needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from crossbit.errors import MissingExtraError, SettingsError
+
+if TYPE_CHECKING:
+    from crossbit.method import Method
+
+METHODS: dict[str, str] = {
+    "random-projection": "crossbit.methods.random_projection:RandomProjection",
+    "cca-sign": "crossbit.methods.cca_sign:CCASign",
+    "cca-itq": "crossbit.methods.cca_itq:CCAITQ",
+    "djsrh": "crossbit.methods.djsrh:DJSRH",
+    "jdsh": "crossbit.methods.jdsh:JDSH",
+    "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "dcmh": "crossbit.methods.dcmh:DCMH",
+}
+"""Every method's name and where its class stands."""
+
+
+def load_method(name: str) -> type[Method]:
+    """The class of a method by its name.
+
+    Raises SettingsError for an unknown name, listing the known ones, and MissingExtraError where the method is
+    learned with torch and torch is not installed.
+    """
+    if name not in METHODS:
+        raise SettingsError(f"There is no method {name!r}; there are {', '.join(METHODS)}.")
+    module, class_name = METHODS[name].split(":")
+    try:
+        return getattr(importlib.import_module(module), class_name)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        if error.name == "torch":
+            raise MissingExtraError(f"The method {name!r}", "train") from error
+        raise
