@@ -33,6 +33,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from crossbit.errors import DataError
 from crossbit.evaluation.protocol import EvaluationProtocol
 from crossbit.kernels import Counts, compiled
 
@@ -45,8 +46,10 @@ def average_precisions(found: Counts, relevant: Counts, protocol: EvaluationProt
 
     found, relevant: (q, groups) int64, best group first; empty groups are fine. A query without anything relevant
     has 0, or NaN where the protocol skips it. With ties="id" each group must hold one item at most, in the order of
-    the ids.
+    the ids; DataError is raised otherwise.
     """
+    if protocol.ties == "id" and found.max(initial=0) > 1:
+        raise DataError("Under ties='id' every group holds one item, in the order of the ids; got groups of several.")
     n_items = int(found.sum(axis=1).max(initial=0))
     cutoff = n_items if protocol.cutoff is None else min(int(protocol.cutoff), n_items)
     if protocol.divide_by == "first_relevant":
@@ -83,9 +86,10 @@ def _expected(found: Counts, relevant: Counts, cutoff: int, rule: int) -> NDArra
         N, R, total, n_relevant, done = 0, 0, 0.0, relevant[query].sum(), False
         for group in range(found.shape[1]):
             n, r = found[query, group], relevant[query, group]
-            if N >= cutoff:
+            left = cutoff - N
+            if left == 0:
                 break
-            m = min(n, cutoff - N)
+            m = min(n, left)
             if m < n and rule == _FOUND:
                 scores[query] = _expected_cut(total, N, R, n, r, m)
                 done = True
@@ -184,27 +188,30 @@ def _expected_first(found: Counts, relevant: Counts, wanted: int) -> NDArray[np.
     for query in range(len(found)):
         N, R, total = 0, 0, 0.0
         for group in range(found.shape[1]):
-            n, r = found[query, group], relevant[query, group]
-            if R + r <= wanted:
+            n, r, left = found[query, group], relevant[query, group], wanted - R
+            if left == 0:
+                break
+            if r <= left:
                 growth = (r - 1) / (n - 1) if n > 1 else 0.0
                 added = 0.0
                 for j in range(1, n + 1):
                     added += (R + 1 + (j - 1) * growth) / (N + j)
                 total += added * r / max(n, 1)
             else:
-                for t in range(1, wanted - R + 1):
+                for t in range(1, left + 1):
                     total += (R + t) * _expected_inverse_place(N, n, r, t)
             N += n
-            R = min(R + r, wanted)
-            if R >= wanted:
-                break
+            R += min(r, left)
         scores[query] = total / R if R > 0 else 0.0
     return scores
 
 
 @compiled
 def _expected_inverse_place(N: int, n: int, r: int, t: int) -> float:
-    """E[1 / (N + J)], J the place of the t-th of r relevant items among n in random order; r is 2 or more."""
+    """E[1 / (N + J)], J the place of the t-th of r relevant items among n in random order; r is 2 or more.
+
+    The tails fall ever faster, so what lies beyond a weight of 1e-30 cannot move a float64.
+    """
     low, high = t, n - r + t
     mode = min(max(((t - 1) * n) // (r - 1) + 1, low), high)
     weights = 1.0
@@ -214,11 +221,15 @@ def _expected_inverse_place(N: int, n: int, r: int, t: int) -> float:
         weight *= j / (j - t + 1.0) * (n - j - r + t) / (n - j)
         weights += weight
         mean += weight / (N + j + 1)
+        if weight < 1e-30 * weights:
+            break
     weight = 1.0
     for j in range(mode - 1, low - 1, -1):
         weight *= (j - t + 1.0) / j * (n - j) / (n - j - r + t)
         weights += weight
         mean += weight / (N + j)
+        if weight < 1e-30 * weights:
+            break
     return mean / weights
 
 

@@ -13,7 +13,7 @@ from crossbit.errors import DataError, LabelError, WidthError
 from crossbit.kernels import Counts, code_words, count_distances, label_words, nearest
 from crossbit.pairs import Labels, check_labels
 
-_COUNTED_AT_ONCE = 1 << 22  # counts held at a time, 32 MiB of each kind
+_COUNTED_AT_ONCE = 1 << 20  # counts held at a time, 8 MiB of each kind
 
 
 @dataclass(frozen=True, eq=False)
