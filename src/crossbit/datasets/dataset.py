@@ -1,0 +1,58 @@
+"""What a data set is once it is loaded: pairs, a split, and what stands behind the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crossbit.encoders.encoder import Skipped
+from crossbit.errors import DataError, LabelError
+from crossbit.pairs import Labels, PairedFeatures, Split, check_labels
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """n pairs as features, their split, and the captions and pictures they were made from.
+
+    name: for tables. pairs: image and text features, with the labels that evaluations use. split: train, query and
+    database rows; no query may have the content of another part's pair. captions: n texts. labels_fine: (n, c) bool
+    or None, a finer second labelling. label_names, label_names_fine: names of the label columns, or empty where they
+    are not known. pictures: n picture files' contents, or None where only features are known. encoders:
+    fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, by their place in
+    the source. revision: changes when the rows do.
+
+    Raises DataError for lengths that do not fit, SplitError for a query that is also in the database.
+    """
+
+    name: str
+    pairs: PairedFeatures
+    split: Split
+    captions: tuple[str, ...]
+    labels_fine: Labels | None = None
+    label_names: tuple[str, ...] = ()
+    label_names_fine: tuple[str, ...] = ()
+    pictures: Sequence[bytes] | None = None
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.pairs)
+        if len(self.captions) != n:
+            raise DataError(f"{self.name}: {n} pairs need {n} captions; got {len(self.captions)}.")
+        if self.pictures is not None and len(self.pictures) != n:
+            raise DataError(f"{self.name}: {n} pairs need {n} pictures; got {len(self.pictures)}.")
+        if self.labels_fine is not None:
+            object.__setattr__(self, "labels_fine", check_labels(self.labels_fine, n))
+        for labels, names in ((self.pairs.labels, self.label_names), (self.labels_fine, self.label_names_fine)):
+            if names and (labels is None or labels.shape[1] != len(names)):
+                given = "no labels" if labels is None else f"{labels.shape[1]} label columns"
+                raise LabelError(f"{self.name}: there are {len(names)} label names, but {given}.")
+        self.split.check_duplicates(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def image_bytes(self, row: int) -> bytes | None:
+        """The picture of a pair as the content of a picture file, or None where only its features are known."""
+        return None if self.pictures is None else bytes(self.pictures[row])

