@@ -1,0 +1,33 @@
+"""The commands. Each is one file; what needs torch imports it when the command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from crossbit.cli.app import app
+from crossbit.cli.console import say
+from crossbit.errors import CrossbitError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line. Exit code 0: done; 1: an error, in one sentence on stderr; 2: wrong usage; 130: Ctrl-C."""
+    try:
+        app()
+    except CrossbitError as error:
+        _fail(error, str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say to it
+        sys.exit(1)
+    except OSError as error:
+        _fail(error, f"{error.filename or 'A file'} could not be read or written: {error.strerror or error}.")
+
+
+def _fail(error: Exception, sentence: str) -> NoReturn:
+    if "--debug" in sys.argv:
+        raise error
+    say(f"crossbit: {sentence}")
+    sys.exit(1)

@@ -1,0 +1,127 @@
+"""crossbit encode and index: codes of data, as a file of arrays or as a searchable collection."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from crossbit.cli.console import progress_shown, show, show_json, when_stopped
+from crossbit.cli.options import AsJson, Data, HasherFile
+from crossbit.codes import Codes
+from crossbit.collection import Collection, Items
+from crossbit.collection.build import check_target
+from crossbit.datasets import Dataset, load_dataset
+from crossbit.errors import MismatchError, SettingsError
+from crossbit.files import whole_file
+from crossbit.hasher import Hasher
+from crossbit.progress import Progress, Step
+
+
+def encode(
+    hasher: HasherFile,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Where the codes go (.npz).")] = Path("codes.npz"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the codes of all pairs of DATA to a .npz file: image and text, packed to bytes, and n_bits."""
+    if out.suffix != ".npz":
+        raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
+    with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
+        loaded = Hasher.load(hasher)
+        image, text = codes_of(loaded, load_dataset(data, progress=progress))
+        with whole_file(out) as part, part.open("wb") as file:
+            np.savez(
+                file,
+                image=image.packed,
+                text=text.packed,
+                n_bits=np.int64(loaded.n_bits),
+                hasher=np.array(loaded.fingerprint()),
+            )
+    result = {"codes": str(out), "n": len(image), "n_bits": loaded.n_bits, "hasher": loaded.fingerprint()}
+    result |= {"unique_image": image.n_unique(), "unique_text": text.n_unique()}
+    if as_json:
+        show_json(result)
+    else:
+        show(f"{out}: {len(image)} image and {len(text)} text codes of {loaded.n_bits} bits.")
+
+
+def index(
+    hasher: HasherFile,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="The collection's folder.")] = Path("collection"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a collection that stands there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a searchable collection of all pairs of DATA."""
+    check_target(out, overwrite=overwrite)  # before the long work, not after it
+    began = time.perf_counter()
+    with when_stopped(f"No collection was built; what stood at {out} before is untouched."):  # noqa: SIM117
+        with progress_shown() as progress:
+            dataset = load_dataset(data, progress=progress)
+            collection = build_collection(out, Hasher.load(hasher), dataset, progress, overwrite=overwrite)
+    result = {
+        "collection": str(out),
+        "n": len(collection),
+        "n_bits": collection.n_bits,
+        "hasher": collection.manifest.hasher,
+        "skipped": [{"row": skip.row, "reason": skip.reason} for skip in dataset.skipped],
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    if as_json:
+        show_json(result)
+        return
+    show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
+    if dataset.skipped:
+        first = dataset.skipped[0]
+        show(f"{len(dataset.skipped)} items could not be read and were left out; the first: {first.reason}")
+    show(f'Next:  crossbit search {out} "{example_words(dataset)}"')
+
+
+def build_collection(
+    path: Path, hasher: Hasher, dataset: Dataset, progress: Progress, *, overwrite: bool = False
+) -> Collection:
+    """A collection of all pairs of a data set. A row of zeros is an item without that picture or text."""
+    image, text = codes_of(hasher, dataset)
+    n = len(dataset)
+
+    def thumbnail(row: int) -> bytes | None:
+        progress(Step("write items", row + 1, n))
+        return dataset.image_bytes(row)
+
+    return Collection.create(
+        path,
+        hasher,
+        Items([str(row) for row in range(n)], dataset.captions, thumbnail=thumbnail),
+        image=image,
+        text=text,
+        without_image=np.flatnonzero(~dataset.pairs.image.any(axis=1)),
+        without_text=np.flatnonzero(~dataset.pairs.text.any(axis=1)),
+        overwrite=overwrite,
+    )
+
+
+def codes_of(hasher: Hasher, dataset: Dataset) -> tuple[Codes, Codes]:
+    """Image and text codes of all pairs; raises MismatchError when the features come from other encoders."""
+    check_encoders(hasher, dataset)
+    return hasher.encode_images(dataset.pairs.image), hasher.encode_texts(dataset.pairs.text)
+
+
+def check_encoders(hasher: Hasher, dataset: Dataset) -> None:
+    """Raise MismatchError when hasher and data set both name their encoders and these differ."""
+    for modality in ("image", "text"):
+        wanted, given = hasher.encoders.get(modality), dataset.encoders.get(modality)
+        if wanted and given and wanted != given:
+            raise MismatchError(
+                f"The hasher was fitted on {modality} features of {wanted}; those of {dataset.name} are of {given}. "
+                "Encode the data with the same encoder, or fit a hasher on this data."
+            )
+
+
+def example_words(dataset: Dataset) -> str:
+    """The first words of a caption, for an example that finds something."""
+    caption = next((caption for caption in dataset.captions if caption.strip()), "words")
+    return " ".join(caption.replace('"', "").split()[:3])

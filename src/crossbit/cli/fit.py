@@ -1,0 +1,80 @@
+"""crossbit fit: learn a hasher from data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossbit.cli.console import progress_shown, show, show_json, when_stopped
+from crossbit.cli.options import AsJson, Bits, Data, Seed
+from crossbit.cli.settings import method_with
+from crossbit.datasets import Dataset, load_dataset
+from crossbit.hasher import Hasher
+from crossbit.method import Method
+from crossbit.progress import Progress
+
+
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Where the hasher file goes.")] = Path("hasher.safetensors"),
+    method: Annotated[str, typer.Option(help="The method that learns; crossbit methods lists them.")] = "kdcmh",
+    bits: Bits = 64,
+    seed: Seed = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be given several times."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the last finished epoch: the same command goes on from there after a stop."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a hasher from the train rows of DATA and write it to a file."""
+    learner = method_with(method, settings or (), n_bits=bits, seed=seed)
+    kept = (
+        f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."
+        if checkpoint
+        else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
+    )
+    with when_stopped(kept), progress_shown() as progress:
+        dataset = load_dataset(data, progress=progress)
+        began = time.perf_counter()
+        hasher = fit_on(learner, dataset, progress, checkpoint)
+        seconds = time.perf_counter() - began
+        hasher.save(out)
+    result = {
+        "hasher": str(out),
+        "fingerprint": hasher.fingerprint(),
+        "method": hasher.method,
+        "n_bits": hasher.n_bits,
+        "data": dataset.name,
+        "train_pairs": len(dataset.split.train),
+        "seconds": round(seconds, 3),
+        "settings": dict(hasher.settings),
+        "report": dict(hasher.report),
+    }
+    if as_json:
+        show_json(result)
+        return
+    show(
+        f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {len(dataset.split.train)} pairs of "
+        f"{dataset.name} in {seconds:.1f} s."
+    )
+    show(f"Next:  crossbit evaluate {out} {data}   or   crossbit index {out} {data} --out collection")
+
+
+def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:
+    """A hasher learned from a data set's train rows, bound to the encoders of its features."""
+    hasher = method.fit(dataset.pairs[dataset.split.train], progress=progress, checkpoint=checkpoint)
+    return bound_to(hasher, dataset)
+
+
+def bound_to(hasher: Hasher, dataset: Dataset) -> Hasher:
+    """The hasher with the fingerprints of the encoders that made a data set's features, where they are known."""
+    if {"image", "text"} <= set(dataset.encoders):
+        return hasher.with_encoders(image=dataset.encoders["image"], text=dataset.encoders["text"])
+    return hasher

@@ -1,0 +1,121 @@
+"""crossbit info: what a file or folder is."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
+from crossbit.cli.options import AsJson, Data
+from crossbit.codes import Codes
+from crossbit.collection import Collection
+from crossbit.collection.manifest import is_collection
+from crossbit.datasets import Dataset, load_dataset
+from crossbit.errors import FileFormatError
+from crossbit.hasher import Hasher
+
+
+def info(path: Data, as_json: AsJson = False) -> None:
+    """Describe PATH: a hasher, a collection, a file of codes, or data."""
+    with when_stopped("Describing changes nothing."):
+        facts = described(path)
+    if as_json:
+        show_json(facts)
+        return
+    rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in _flat(facts)]
+    show_table("", ["", ""], rows)
+
+
+def described(name: str) -> dict[str, Any]:
+    """What stands at a path, as plain values; raises FileFormatError when it is nothing of ours."""
+    path = Path(name)
+    if name == "emoji":
+        return _data(name)
+    if not path.exists():
+        raise FileFormatError(f"There is nothing at {path}; give a hasher, a collection, a .npz file or emoji.")
+    if path.is_dir():
+        return _collection(path) if is_collection(path) else _data(name)
+    if path.suffix == ".npz":
+        return _codes(path) or _data(name)
+    return _hasher(path)
+
+
+def _hasher(path: Path) -> dict[str, Any]:
+    hasher = Hasher.load(path)
+    return {
+        "kind": "hasher",
+        "path": str(path),
+        "fingerprint": hasher.fingerprint(),
+        "method": hasher.method,
+        "n_bits": hasher.n_bits,
+        "image_width": hasher.image.width,
+        "text_width": hasher.text.width,
+        "encoders": dict(hasher.encoders),
+        "settings": dict(hasher.settings),
+        "report": dict(hasher.report),
+    }
+
+
+def _collection(path: Path) -> dict[str, Any]:
+    manifest = Collection.open(path).manifest
+    facts = {"n": manifest.n, "n_image": manifest.n_image, "n_text": manifest.n_text, "n_bits": manifest.n_bits}
+    about = {"hasher": manifest.hasher, "method": manifest.method, "created": manifest.created}
+    return {"kind": "collection", "path": str(path), **facts, **about, "crossbit": manifest.crossbit}
+
+
+def _codes(path: Path) -> dict[str, Any] | None:
+    """The facts of a file that `crossbit encode` wrote; None for another .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if set(file.files) != {"image", "text", "n_bits", "hasher"}:
+                return None
+            n_bits = int(file["n_bits"])
+            image, text = Codes(file["image"], n_bits), Codes(file["text"], n_bits)
+            facts = {
+                "kind": "codes",
+                "path": str(path),
+                "n": len(image),
+                "n_bits": n_bits,
+                "hasher": str(file["hasher"]),
+            }
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise FileFormatError(f"{path} is not a whole .npz file ({error}); restore a copy.") from error
+    return {**facts, "unique_image": image.n_unique(), "unique_text": text.n_unique()}
+
+
+def _data(name: str) -> dict[str, Any]:
+    with progress_shown() as progress:
+        dataset: Dataset = load_dataset(name, progress=progress)
+    labels = dataset.pairs.labels
+    return {
+        "kind": "data",
+        "name": dataset.name,
+        "n": len(dataset),
+        "image_width": dataset.pairs.image.shape[1],
+        "text_width": dataset.pairs.text.shape[1],
+        "classes": None if labels is None else labels.shape[1],
+        "pictures": dataset.pictures is not None,
+        "train": len(dataset.split.train),
+        "query": len(dataset.split.query),
+        "database": len(dataset.split.database),
+        "split": dataset.split.fingerprint(),
+        "encoders": dict(dataset.encoders),
+        "empty_rows": len(dataset.pairs.empty_rows()),
+        "skipped": len(dataset.skipped),
+        "example": next((caption for caption in dataset.captions if caption), ""),
+    }
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{before}{name}.")
+        else:
+            rows.append((f"{before}{name}", value))
+    return rows

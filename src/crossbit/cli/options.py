@@ -1,0 +1,18 @@
+"""The options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(help="emoji, a features file (.npz), or a folder of pictures with a .txt caption beside each."),
+]
+HasherFile = Annotated[Path, typer.Argument(help="A hasher file, as crossbit fit writes it.", metavar="HASHER")]
+CollectionFolder = Annotated[Path, typer.Argument(help="A folder that crossbit index built.", metavar="COLLECTION")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document on stdout.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed gives the same codes.", min=0)]
+Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]

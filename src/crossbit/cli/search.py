@@ -1,0 +1,92 @@
+"""crossbit search: ask a collection with words, a picture or one of its items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossbit.cli.console import show, show_json, show_table, when_stopped
+from crossbit.cli.options import AsJson, CollectionFolder
+from crossbit.cli.queries import encode_picture, encode_words
+from crossbit.collection import Collection, Hit, Modality
+from crossbit.errors import SettingsError
+from crossbit.files import write_whole
+
+
+def search(
+    collection: CollectionFolder,
+    words: Annotated[str | None, typer.Argument(help='What to look for, such as "a red fruit".')] = None,
+    image: Annotated[Path | None, typer.Option("--image", help="Ask with a picture file.")] = None,
+    item: Annotated[str | None, typer.Option("--item", help="Ask with an item of the collection, by its id.")] = None,
+    k: Annotated[int, typer.Option("-k", "--hits", help="How many hits.", min=1)] = 10,
+    among: Annotated[
+        str | None,
+        typer.Option(help="What is searched, image or text; without it, the other kind than the query's."),
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="A folder to write the hits' pictures to, for looking at them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the items whose codes differ least from the query's. Words find pictures; a picture finds texts."""
+    asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
+    if len(asked) != 1:
+        raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
+    with when_stopped("Searching changes nothing."):
+        opened = Collection.open(collection)
+        hits = _found(opened, words, image, item, k, _side(among))
+        files = _write_pictures(opened, hits, pictures) if pictures else {}
+    if as_json:
+        found = [
+            {"rank": hit.rank, "id": hit.id, "distance": hit.distance, "caption": hit.caption, "picture": hit.picture}
+            | ({"file": files[hit.row]} if hit.row in files else {})
+            for hit in hits
+        ]
+        name, value = asked[0]
+        show_json({"query": {name: str(value)}, "n_bits": opened.n_bits, "n": len(opened), "hits": found})
+        return
+    _show_hits(opened, hits, files)
+
+
+def _found(
+    opened: Collection, words: str | None, image: Path | None, item: str | None, k: int, among: Modality | None
+) -> list[Hit]:
+    if words is not None:
+        return opened.search(encode_words(opened.hasher, words), k, among=among or "image")[0]
+    if image is not None:
+        return opened.search(encode_picture(opened.hasher, image), k, among=among or "text")[0]
+    return opened.search_item(str(item), k, among=among)
+
+
+def _side(among: str | None) -> Modality | None:
+    if among is None or among == "image":
+        return among
+    if among == "text":
+        return "text"
+    raise SettingsError(f"--among is image or text; got {among!r}.")
+
+
+def _write_pictures(opened: Collection, hits: list[Hit], folder: Path) -> dict[int, str]:
+    """The hits' pictures as files named by rank; their paths by row."""
+    files = {}
+    for hit in hits:
+        content = opened.items.thumbnail(hit.row)
+        if content is not None:
+            ending = "png" if content.startswith(b"\x89PNG") else "webp" if content.startswith(b"RIFF") else "jpg"
+            path = folder / f"{hit.rank:03}-{''.join(c if c.isalnum() else '-' for c in hit.id)[:40]}.{ending}"
+            write_whole(path, content)
+            files[hit.row] = str(path)
+    return files
+
+
+def _show_hits(opened: Collection, hits: list[Hit], files: dict[int, str]) -> None:
+    where = [files.get(hit.row) or hit.picture for hit in hits]
+    columns = ["bits", "id", "caption", *(["picture"] if any(where) else [])]
+    rows = [
+        [str(hit.distance), hit.id, hit.caption, *([place] if any(where) else [])]
+        for hit, place in zip(hits, where, strict=True)
+    ]
+    show_table("", columns, rows, right=["bits"])
+    show(f"{len(hits)} of {len(opened)} items; bits: how many of {opened.n_bits} differ from the query's code.")

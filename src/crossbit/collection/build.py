@@ -1,0 +1,98 @@
+"""Building a collection folder whole or not at all.
+
+A new collection grows in a hidden folder beside its place and is renamed to it. One that replaces another grows in a
+folder of its own inside the old one, and takes over in the moment in which the manifest is replaced. At no moment is
+there a half collection under the name, so Ctrl-C, kill -9 and power cuts leave what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from crossbit.collection.manifest import MANIFEST, Manifest, is_collection
+from crossbit.errors import FileFormatError, SettingsError
+from crossbit.files import flush, write_whole
+
+WriteFiles = Callable[[Path], Manifest]
+"""Writes a collection's files into the folder given and says what they are."""
+
+
+def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool) -> None:
+    """Build a collection at `path`; `write_files` gets an empty folder to fill.
+
+    Raises SettingsError when a collection stands there and overwrite is False, FileFormatError when something stands
+    there that is no collection: that is never overwritten.
+    """
+    check_target(path, overwrite=overwrite)
+    replaces = is_collection(path)
+    old_files = {files.name for files in path.glob("files-*-*")} if replaces else set()
+    clear_leftovers(path)
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+    holder = path if replaces else path.parent / f".{path.name}.{mark}.part"
+    try:
+        files = holder / f"files-{mark}"
+        files.mkdir(parents=True)
+        manifest = write_files(files)
+        for file in [*files.iterdir(), files, holder]:
+            flush(file)
+        write_whole(holder / MANIFEST, manifest.to_json())
+        if not replaces:
+            os.rename(holder, path)
+            flush(path.parent)
+    finally:
+        clear_leftovers(path, ended={*old_files, f"files-{mark}", f".{path.name}.{mark}.part"})
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a collection may be built at `path`; for callers who want to know before long work."""
+    if is_collection(path):
+        if not overwrite:
+            raise SettingsError(
+                f"There is a collection at {path} already. Choose another place, or replace it with "
+                "overwrite=True (--overwrite)."
+            )
+        return
+    if path.is_symlink() or path.exists():
+        if not path.is_dir():
+            raise FileFormatError(f"{path} is a file, not a collection, and is left alone. Choose another place.")
+        if any(path.iterdir()):
+            raise FileFormatError(
+                f"{path} is a folder with other content, not a collection, and is left alone. Choose another place."
+            )
+
+
+def clear_leftovers(path: Path, ended: Collection[str] = ()) -> None:
+    """Remove what failed and killed builds of this collection left: never what its manifest names.
+
+    ended: names of folders known to be done with; others go when the process that made them no longer runs.
+    """
+    for holder in path.parent.glob(f".{path.name}.*-*.part"):
+        if holder.name in ended or _abandoned(holder.name.removesuffix(".part").rpartition(".")[2]):
+            shutil.rmtree(holder, ignore_errors=True)
+    if not is_collection(path):
+        return
+    try:
+        current = Manifest.read(path).folder
+    except FileFormatError:  # of another version or altered: what belongs to it is not ours to say
+        return
+    for files in path.glob("files-*-*"):
+        if files.name != current and (files.name in ended or _abandoned(files.name.removeprefix("files-"))):
+            shutil.rmtree(files, ignore_errors=True)
+
+
+def _abandoned(mark: str) -> bool:
+    """Whether the process named in a build's mark no longer runs."""
+    process = mark.partition("-")[0]
+    if not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
