@@ -1,0 +1,192 @@
+"""Every method in METHODS, held to the suite of crossbit.testing; and a look at whether the suite can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from crossbit.hasher import Hasher
+from crossbit.method import Method, Paper
+from crossbit.methods import METHODS, load_method
+from crossbit.methods.cca_itq import CCAITQ
+from crossbit.testing import MethodCheck, check_method, method_checks
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "benchmarks" / "experiments"
+
+QUICK_SETTINGS: dict[str, dict[str, Any]] = {
+    "random-projection": {},
+    "cca-sign": {},
+    "cca-itq": {},
+    "djsrh": {"epochs": 15, "hidden": 256},
+    "jdsh": {"epochs": 15, "hidden": 256},
+    "kdcmh": {"epochs": 15},
+    "dcmh": {"epochs": 60, "hidden": 256},
+}
+"""Settings with which each method learns the planted world in a second or so."""
+
+EXPECTED_FAILURES: dict[str, dict[str, str]] = {
+    "random-projection": {"beats_random_projection": "it is random projection, the floor that others must beat"},
+}
+
+
+@cache
+def checks_of(name: str) -> dict[str, MethodCheck]:
+    found = check_method(
+        load_method(name), expected_failures=EXPECTED_FAILURES.get(name), **QUICK_SETTINGS.get(name, {})
+    )
+    return {check.name: check for check in found}
+
+
+@pytest.mark.parametrize("check", method_checks())
+@pytest.mark.parametrize("name", METHODS)
+def test_method(name: str, check: str) -> None:
+    outcome = checks_of(name)[check]()
+    if outcome.expected_failure:
+        pytest.xfail(outcome.reason)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_listed_rightly(name: str) -> None:
+    method_class = load_method(name)
+    module, class_name = METHODS[name].split(":")
+    assert issubclass(method_class, Method)
+    assert method_class.name == name
+    assert (method_class.__module__, method_class.__name__) == (module, class_name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_an_experiment(name: str) -> None:
+    assert list(EXPERIMENTS.glob(f"{name}-*.toml")), f"add benchmarks/experiments/{name}-<data>.toml"
+
+
+def test_the_settings_above_name_only_methods_that_exist() -> None:
+    assert set(QUICK_SETTINGS) == set(METHODS)
+    assert set(EXPECTED_FAILURES) <= set(METHODS)
+
+
+def test_every_file_of_a_method_is_listed() -> None:
+    """A method that stands in methods/ but not in METHODS would pass no check at all."""
+    folder = Path(__file__).resolve().parents[1] / "src" / "crossbit" / "methods"
+    defined = {
+        f"crossbit.methods.{file.stem}"
+        for file in folder.glob("*.py")
+        if file.stem != "__init__" and "paper: ClassVar[Paper] = Paper(" in file.read_text(encoding="utf-8")
+    }
+    assert defined == {target.split(":")[0] for target in METHODS.values()}
+
+
+# From here on the suite itself is tested: methods with one fault each, and the check that must find it.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(CCAITQ):
+    """CCA-ITQ with one fault at a time, to see that the conformance suite finds each of them."""
+
+    name: ClassVar[str] = "faulty"
+    paper: ClassVar[Paper] = Paper("Nobody", "Nothing", "Nowhere", 2021, reconstruction=True)
+
+
+class Collapsed(Faulty):
+    """All outputs have one sign."""
+
+    def _fit(self, *arguments: Any) -> Hasher:
+        hasher = super()._fit(*arguments)
+        layer = hasher.image.layers[0]
+        moved = dataclasses.replace(layer, bias=np.full_like(layer.bias, 1e6))
+        return dataclasses.replace(hasher, image=dataclasses.replace(hasher.image, layers=(moved,)))
+
+
+class MovesRandomState(Faulty):
+    """Draws from the global generator."""
+
+    def _fit(self, *arguments: Any) -> Hasher:
+        np.random.random()  # the fault
+        return super()._fit(*arguments)
+
+
+class Prints(Faulty):
+    """Talks on its own."""
+
+    def _fit(self, *arguments: Any) -> Hasher:
+        print("fitting")  # noqa: T201  # the fault
+        return super()._fit(*arguments)
+
+
+class Unstable(Faulty):
+    """Another rotation at every fit."""
+
+    def _fit(self, *arguments: Any) -> Hasher:
+        drawn = int(np.random.default_rng().integers(1 << 30))
+        return CCAITQ._fit(dataclasses.replace(self, seed=drawn), *arguments)
+
+
+class Unaligned(Faulty):
+    """Image and text functions that have nothing to do with each other."""
+
+    def _fit(self, *arguments: Any) -> Hasher:
+        hasher = super()._fit(*arguments)
+        layer = hasher.text.layers[0]
+        turned = dataclasses.replace(layer, weight=layer.weight[:, ::-1], bias=layer.bias[::-1])
+        return dataclasses.replace(hasher, text=dataclasses.replace(hasher.text, layers=(turned,)))
+
+
+class Peeks(Faulty):
+    """Claims to be unsupervised, but sees the labels."""
+
+    def fit(self, pairs: Any, **options: Any) -> Hasher:
+        seed = 0 if pairs.labels is None else int(pairs.labels[::3].sum())
+        fitted = Faulty(**{**self.settings(), "seed": seed}).fit(pairs, **options)
+        return dataclasses.replace(fitted, settings=self.settings())
+
+
+class Litters(Faulty):
+    """Writes into the checkpoint folder and leaves it there."""
+
+    def fit(self, pairs: Any, *, checkpoint: Path | None = None, **options: Any) -> Hasher:
+        if checkpoint is not None:
+            checkpoint.mkdir()
+            (checkpoint / "left.bin").write_bytes(b"epoch")
+        return super().fit(pairs, **options)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        (Collapsed, "codes_do_not_collapse"),
+        (MovesRandomState, "leaves_global_random_state_alone"),
+        (Prints, "tells_progress_and_prints_nothing"),
+        (Unstable, "same_seed_gives_same_codes"),
+        (Unaligned, "beats_random_projection"),
+        (Peeks, "uses_labels_only_if_supervised"),
+        (Litters, "cleans_up_its_checkpoint"),
+    ],
+)
+def test_the_suite_finds_a_fault(fault: type[Method], check: str) -> None:
+    found = {item.name: item for item in check_method(fault)}
+    with pytest.raises(AssertionError):
+        found[check]()
+
+
+def test_the_suite_passes_the_method_without_a_fault() -> None:
+    for check in check_method(Faulty):
+        assert not check().expected_failure
+
+
+def test_a_declared_failure_that_passes_is_an_error() -> None:
+    checks = check_method(Faulty, expected_failures={"gives_8_bits": "out of date"})
+    check = next(check for check in checks if check.name == "gives_8_bits")
+    with pytest.raises(AssertionError, match="declared to fail"):
+        check()
+
+
+def test_a_declared_failure_needs_a_known_check_and_a_reason() -> None:
+    with pytest.raises(ValueError, match="no_such_check"):
+        check_method(Faulty, expected_failures={"no_such_check": "because"})
+    with pytest.raises(ValueError, match="reason"):
+        check_method(Faulty, expected_failures={"gives_8_bits": ""})
