@@ -150,8 +150,7 @@ def report_of(
     introduction = (
         f"{len(dataset):,} {dataset.name} pictures and their words, each made a code of {n_bits} bits "
         f"({n_bits // 8} bytes), learned from pairs without a single label. A search counts differing bits. "
-        f"Every query below is new: none was among the {len(dataset.split.train):,} pairs learned from or the "
-        f"{len(dataset.split.database):,} searched."
+        "Every query below is new: none was among the pairs learned from and searched."
     )
     made = {
         "data": f"{dataset.name} {dataset.revision}, split {dataset.split.fingerprint()}",

@@ -61,11 +61,10 @@ def _found(
 
 
 def _side(among: str | None) -> Modality | None:
-    if among is None or among == "image":
-        return among
-    if among == "text":
-        return "text"
-    raise SettingsError(f"--among is image or text; got {among!r}.")
+    sides: dict[str | None, Modality | None] = {None: None, "image": "image", "text": "text"}
+    if among not in sides:
+        raise SettingsError(f"--among is image or text; got {among!r}.")
+    return sides[among]
 
 
 def _write_pictures(opened: Collection, hits: list[Hit], folder: Path) -> dict[int, str]:

@@ -29,7 +29,7 @@ def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool) -> Non
     """
     check_target(path, overwrite=overwrite)
     replaces = is_collection(path)
-    old_files = {files.name for files in path.glob("files-*-*")} if replaces else set()
+    before = _current_files(path)
     clear_leftovers(path)
     mark = f"{os.getpid()}-{secrets.token_hex(4)}"
     holder = path if replaces else path.parent / f".{path.name}.{mark}.part"
@@ -44,7 +44,7 @@ def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool) -> Non
             os.rename(holder, path)
             flush(path.parent)
     finally:
-        clear_leftovers(path, ended={*old_files, f"files-{mark}", f".{path.name}.{mark}.part"})
+        clear_leftovers(path, ended={before, f"files-{mark}", f".{path.name}.{mark}.part"})
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -73,15 +73,20 @@ def clear_leftovers(path: Path, ended: Collection[str] = ()) -> None:
     for holder in path.parent.glob(f".{path.name}.*-*.part"):
         if holder.name in ended or _abandoned(holder.name.removesuffix(".part").rpartition(".")[2]):
             shutil.rmtree(holder, ignore_errors=True)
-    if not is_collection(path):
-        return
-    try:
-        current = Manifest.read(path).folder
-    except FileFormatError:  # of another version or altered: what belongs to it is not ours to say
+    current = _current_files(path)
+    if not current:
         return
     for files in path.glob("files-*-*"):
         if files.name != current and (files.name in ended or _abandoned(files.name.removeprefix("files-"))):
             shutil.rmtree(files, ignore_errors=True)
+
+
+def _current_files(path: Path) -> str:
+    """The name of the folder that a collection's manifest names; "" where there is no sound manifest."""
+    try:
+        return Manifest.read(path).folder
+    except FileFormatError:  # none, of another version or altered: what belongs to it is not ours to say
+        return ""
 
 
 def _abandoned(mark: str) -> bool:

@@ -101,8 +101,9 @@ def _tile(found: Found, query: Bits | None) -> str:
     code = _code_picture(found.code, query) if found.code is not None else ""
     return (
         f'<li class="{mark}"><figure title="{escape(found.caption)}"><div class="picture">{picture}</div>'
-        f'<figcaption><span><span class="name">{escape(found.caption)}</span>'
-        f'<span class="distance">{_bits(found.distance)}</span></span>{code}</figcaption></figure></li>'
+        f'<figcaption><span class="name">{escape(found.caption)}</span>'
+        f'<span class="measure"><span class="distance">{_bits(found.distance)}</span>{code}</span>'
+        "</figcaption></figure></li>"
     )
 
 

@@ -13,7 +13,7 @@ from crossbit.report.content import Answer, Found, Question, Report
 
 _GROUND, _CARD, _INK, _SOFT, _LINE = "#f6f4ef", "#fffdf9", "#23202a", "#6d6875", "#e5e0d6"
 GOOD, GOOD_SOFT, _TILE = "#1d8a5b", "#def3e8", "#ffffff"
-_SIDE, _GAP, _MARGIN, _NAME_WIDTH = 76, 10, 36, 84
+_SIDE, _GAP, _MARGIN, _NAME_WIDTH = 76, 10, 36, 104
 _ROW = _SIDE + 24
 _HEAD = 44
 _CARD_PAD = 18

@@ -40,7 +40,7 @@ p { max-width: 46rem; margin: .25rem 0 1rem; }
 .texts .answer { grid-template-columns: 1fr; gap: .5rem; }
 .who { font-weight: 600; font-size: .9rem; display: flex; flex-direction: column; gap: .35rem; }
 .texts .who { flex-direction: row; align-items: center; justify-content: space-between; }
-.hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.6rem, 1fr)); gap: .6rem; margin: 0;
+.hits { display: grid; grid-template-columns: repeat(auto-fit, minmax(5.8rem, 1fr)); gap: .75rem; margin: 0;
   padding: 0;
   list-style: none; }
 .texts .hits { grid-template-columns: 1fr; gap: .3rem; }
@@ -49,16 +49,16 @@ figure { margin: 0; min-width: 0; }
   border-radius: .8rem; padding: 12%; }
 .picture img { width: 100%; height: 100%; object-fit: contain; }
 .relevant .picture { border-color: var(--good); background: var(--good-soft); }
-figcaption { display: flex; gap: .4rem; align-items: center; justify-content: space-between; line-height: 1.25;
-  margin-top: .3rem; font-size: .78rem; }
+figcaption { line-height: 1.25; margin-top: .35rem; font-size: .78rem; }
 figcaption .name { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; hyphens: auto; min-height: 2.5em; }
+figcaption .measure { display: flex; align-items: center; justify-content: space-between; margin-top: .2rem; }
 .distance { font-variant-numeric: tabular-nums; color: var(--soft); font-size: .78rem; white-space: nowrap; }
 .line { display: grid; grid-template-columns: 1fr auto auto; gap: .8rem; align-items: center; padding: .3rem .65rem;
   border-radius: .55rem; border-left: 4px solid var(--line); background: var(--tile); font-size: .92rem; }
 .line span:first-child { overflow-wrap: anywhere; }
 .line.relevant { border-color: var(--good); background: var(--good-soft); }
-svg.code { width: 1.9rem; height: 1.9rem; flex: none; border-radius: .2rem; }
+svg.code { width: 1.75rem; height: 1.75rem; flex: none; border-radius: .2rem; }
 .who svg.code { width: 3.2rem; height: 3.2rem; }
 .texts .who svg.code { width: 2.4rem; height: 2.4rem; }
 svg.code .ground { fill: var(--off); } svg.code .set { fill: var(--accent); } svg.code .differs { fill: var(--odd); }
@@ -83,7 +83,7 @@ code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
   .answer { grid-template-columns: 1fr; gap: .5rem; }
   .who { flex-direction: row; align-items: center; justify-content: space-between; }
   .who svg.code { width: 2.2rem; height: 2.2rem; }
-  .hits { grid-template-columns: repeat(auto-fill, minmax(4.6rem, 1fr)); }
+  .hits { grid-template-columns: repeat(auto-fill, minmax(4.8rem, 1fr)); }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
 }
 """
