@@ -63,7 +63,7 @@ def evaluate_codes(
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
     """
-    check_sides(image_query, text_database, query_labels, database_labels)
+    query_labels, database_labels = check_sides(image_query, text_database, query_labels, database_labels)
     check_sides(text_query, image_database, query_labels, database_labels)
     i2t, i2t_curves = _direction(image_query, text_query, text_database, query_labels, database_labels, protocols)
     t2i, t2i_curves = _direction(text_query, image_query, image_database, query_labels, database_labels, protocols)
@@ -92,7 +92,7 @@ def mean_average_precision(
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
     """
-    check_sides(query_codes, database_codes, query_labels, database_labels)
+    query_labels, database_labels = check_sides(query_codes, database_codes, query_labels, database_labels)
     groups = groups_by_id if protocol.ties == "id" else groups_by_distance
     blocks = groups(query_codes, database_codes, query_labels, database_labels)
     return mean_of(np.concatenate([average_precisions(block.found, block.relevant, protocol) for block in blocks]))

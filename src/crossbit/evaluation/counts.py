@@ -29,8 +29,10 @@ class TiedGroups:
     relevant: Counts
 
 
-def check_sides(query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels) -> None:
-    """Raise WidthError, DataError or LabelError where queries, database and labels do not fit each other."""
+def check_sides(
+    query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels
+) -> tuple[Labels, Labels]:
+    """The labels as booleans; raises WidthError, DataError or LabelError where the four do not fit each other."""
     if query_codes.n_bits != database_codes.n_bits:
         raise WidthError(
             f"Queries and database need one code length; got {query_codes.n_bits} and {database_codes.n_bits} bits."
@@ -39,17 +41,19 @@ def check_sides(query_codes: Codes, database_codes: Codes, query_labels: Labels,
         raise DataError(
             f"An evaluation needs queries and a database; got {len(query_codes)} and {len(database_codes)} codes."
         )
-    check_label_sides(query_labels, database_labels, len(query_codes), len(database_codes))
+    return check_label_sides(query_labels, database_labels, len(query_codes), len(database_codes))
 
 
-def check_label_sides(query_labels: Labels, database_labels: Labels, n_queries: int, n_database: int) -> None:
-    """Raise LabelError unless there is one row of the same classes for each query and each database item."""
-    check_labels(query_labels, n_queries)
-    check_labels(database_labels, n_database)
+def check_label_sides(
+    query_labels: Labels, database_labels: Labels, n_queries: int, n_database: int
+) -> tuple[Labels, Labels]:
+    """The labels as booleans; raises LabelError unless each query and each item has a row of the same classes."""
+    query_labels, database_labels = check_labels(query_labels, n_queries), check_labels(database_labels, n_database)
     if query_labels.shape[1] != database_labels.shape[1]:
         raise LabelError(
             f"Queries and database need the same classes; got {query_labels.shape[1]} and {database_labels.shape[1]}."
         )
+    return query_labels, database_labels
 
 
 def groups_by_distance(

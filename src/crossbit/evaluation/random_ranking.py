@@ -24,7 +24,9 @@ def report_random(
     the mean also under protocols that ask for the best or worst order. Both directions have the same. Raises
     LabelError for labels that do not fit each other.
     """
-    check_label_sides(query_labels, database_labels, len(query_labels), len(database_labels))
+    query_labels, database_labels = check_label_sides(
+        query_labels, database_labels, len(query_labels), len(database_labels)
+    )
     relevant = count_relevant(label_words(query_labels), label_words(database_labels))[:, None]
     found = np.full_like(relevant, len(database_labels))
     scores = []

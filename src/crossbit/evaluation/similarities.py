@@ -36,7 +36,9 @@ def evaluate_similarities(
     image_to_text: the similarity of each image query to each database text; text_to_image: the reverse. Raises
     DataError or LabelError for parts that do not fit each other, DataError for NaN.
     """
-    check_label_sides(query_labels, database_labels, len(query_labels), len(database_labels))
+    query_labels, database_labels = check_label_sides(
+        query_labels, database_labels, len(query_labels), len(database_labels)
+    )
     i2t, t2i = (_maps(given, query_labels, database_labels, protocols) for given in (image_to_text, text_to_image))
     ids = [protocol.id(split_id) for protocol in protocols]
     return Evaluation(
@@ -52,7 +54,9 @@ def mean_average_precision_of(
     similarities: Similarities, query_labels: Labels, database_labels: Labels, protocol: EvaluationProtocol = PALL
 ) -> float:
     """The mAP of one direction of real-valued similarities; raises as `evaluate_similarities` does."""
-    check_label_sides(query_labels, database_labels, len(query_labels), len(database_labels))
+    query_labels, database_labels = check_label_sides(
+        query_labels, database_labels, len(query_labels), len(database_labels)
+    )
     return _maps(similarities, query_labels, database_labels, [protocol])[0]
 
 
