@@ -1,0 +1,82 @@
+"""The last finished epoch of a training, kept on disk so that a kill costs one epoch at most."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from crossbit.files import write_whole
+
+History = list[dict[str, float]]
+
+
+class Checkpoint:
+    """One file `<digest of key>.checkpoint` in a folder; without a folder nothing is kept.
+
+    key: everything that makes a training what it is (method, settings, data): another key is another file, so a
+    changed setting starts afresh and a student and its teacher can share a folder.
+    """
+
+    def __init__(self, folder: Path | None, key: str) -> None:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.path = None if folder is None else folder / f"{digest}.checkpoint"
+
+    def save(self, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, history: History) -> None:
+        """Write weights, optimiser state, random state and history, whole or not at all."""
+        if self.path is None:
+            return
+        tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in _state(module).items()}
+        optimiser_state = optimiser.state_dict()
+        for number, values in optimiser_state["state"].items():
+            tensors |= {f"optimiser/{number}/{key}": torch.as_tensor(value) for key, value in values.items()}
+        tensors["random"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random_cuda"] = torch.cuda.get_rng_state()
+        # A copy of each: safetensors refuses tensors that share memory.
+        whole = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+        write_whole(self.path, save(whole, metadata={"history": json.dumps(history)}))
+
+    def restore(self, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer) -> History:
+        """Put back what was saved and return the finished epochs' loss terms; an unreadable file starts afresh."""
+        if self.path is None or not self.path.is_file():
+            return []
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                history: History = json.loads(file.metadata()["history"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dictionary
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+            return []
+        for name, module in modules.items():
+            prefix = f"{name}/"
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": _optimiser_state(tensors)})
+        torch.set_rng_state(tensors["random"])
+        if "random_cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random_cuda"])
+        return history
+
+    def clear(self) -> None:
+        """Remove the file: the training it belonged to is over."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.state_dict())
+
+
+def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]:
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser/"):
+            _, number, name = key.split("/")
+            state.setdefault(int(number), {})[name] = value
+    return state
