@@ -1,0 +1,56 @@
+"""Result files: what one job measured, with all that is needed to say what the numbers mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossbit.errors import FileFormatError
+from crossbit.files import write_whole
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one job measured.
+
+    data, row, n_bits, seed: which job. scores: protocol preset -> {"protocol_id", "I2T", "T2I", "mean"}.
+    expected: the digests that tell whether the result still holds (see `crossbit.experiment.state`).
+    details: everything else: settings, monitors, cost, versions, machine, date.
+    """
+
+    data: str
+    row: str
+    n_bits: int
+    seed: int
+    scores: Mapping[str, Mapping[str, Any]]
+    expected: Mapping[str, str]
+    details: Mapping[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Write the result as JSON, whole or not at all."""
+        content = {"format": "crossbit-result", "version": VERSION, **self.__dict__}
+        write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_result(path: Path) -> Result:
+    """Read one result; raises FileFormatError for a file that is not a whole result of this version."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if (values.pop("format"), values.pop("version")) != ("crossbit-result", VERSION):
+            raise FileFormatError(f"{path} is not a result of version {VERSION}; delete it and measure again.")
+        return Result(**values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(f"{path} is not a whole result file ({error}); delete it and measure again.") from error
+
+
+def read_results(folder: Path) -> list[Result]:
+    """All results of a folder and the folders in it, in a fixed order."""
+    results = [read_result(path) for path in folder.rglob("*.json")]
+    return sorted(results, key=lambda result: (result.data, result.row, result.n_bits, result.seed))
