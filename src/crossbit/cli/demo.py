@@ -60,7 +60,11 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", hidden=True, help="Shallow methods in place of deep ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the whole way on emoji: encode, fit teacher and student, evaluate, index, search, report."""
+    """Go the whole way on emoji and show what came out.
+
+    Encodes pictures and texts, fits a teacher and its student, evaluates, builds a collection, asks it, and writes
+    a page (report.html), a contact sheet (contact_sheet.png) and the scores (scores.json).
+    """
     check_target(out / "collection", overwrite=True)
     began = time.perf_counter()
     tell: Callable[[str], None] = (lambda sentence: None) if as_json else show

@@ -27,7 +27,10 @@ def encode(
     out: Annotated[Path, typer.Option("--out", help="Where the codes go (.npz).")] = Path("codes.npz"),
     as_json: AsJson = False,
 ) -> None:
-    """Write the codes of all pairs of DATA to a .npz file: image and text, packed to bytes, and n_bits."""
+    """Write the codes of DATA to a .npz file.
+
+    Its arrays: image and text, the codes of all pairs packed to bytes; n_bits; hasher, the hasher's fingerprint.
+    """
     if out.suffix != ".npz":
         raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:

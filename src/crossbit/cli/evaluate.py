@@ -22,7 +22,11 @@ def evaluate(
     protocol: Annotated[str, typer.Option(help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}.")] = "PALL,P50",
     as_json: AsJson = False,
 ) -> None:
-    """Let the query rows of DATA search its database rows, and say how well labels agree (mAP)."""
+    """Score a hasher on DATA with labels.
+
+    The query rows of DATA search its database rows, pictures in texts (I2T) and texts in pictures (T2I). The scores
+    are mean average precisions, each with the id of its protocol: only scores with one id can be compared.
+    """
     protocols = protocols_named(protocol)
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)

@@ -33,7 +33,10 @@ def fit(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a hasher from the train rows of DATA and write it to a file."""
+    """Learn a hasher from DATA and write it to a file.
+
+    Only the train rows of DATA are learned from; labels are used by supervised methods alone.
+    """
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
     kept = (
         f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."

@@ -71,7 +71,7 @@ def _collection(path: Path) -> dict[str, Any]:
 def _codes(path: Path) -> dict[str, Any] | None:
     """The facts of a file that `crossbit encode` wrote; None for another .npz file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if set(file.files) != {"image", "text", "n_bits", "hasher"}:
                 return None
             n_bits = int(file["n_bits"])

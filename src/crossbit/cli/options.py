@@ -9,7 +9,9 @@ import typer
 
 Data = Annotated[
     str,
-    typer.Argument(help="emoji, a features file (.npz), or a folder of pictures with a .txt caption beside each."),
+    typer.Argument(
+        help="emoji, a features file (.npz), or a folder of pictures with a .txt caption beside each.", metavar="DATA"
+    ),
 ]
 HasherFile = Annotated[Path, typer.Argument(help="A hasher file, as crossbit fit writes it.", metavar="HASHER")]
 CollectionFolder = Annotated[Path, typer.Argument(help="A folder that crossbit index built.", metavar="COLLECTION")]

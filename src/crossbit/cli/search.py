@@ -17,7 +17,9 @@ from crossbit.files import write_whole
 
 def search(
     collection: CollectionFolder,
-    words: Annotated[str | None, typer.Argument(help='What to look for, such as "a red fruit".')] = None,
+    words: Annotated[
+        str | None, typer.Argument(help='What to look for, such as "a red fruit".', metavar="WORDS")
+    ] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Ask with a picture file.")] = None,
     item: Annotated[str | None, typer.Option("--item", help="Ask with an item of the collection, by its id.")] = None,
     k: Annotated[int, typer.Option("-k", "--hits", help="How many hits.", min=1)] = 10,
@@ -30,7 +32,10 @@ def search(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the items whose codes differ least from the query's. Words find pictures; a picture finds texts."""
+    """Ask a collection with words, a picture or an item.
+
+    Found are the items whose codes differ least from the query's. Words find pictures; a picture finds texts.
+    """
     asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")

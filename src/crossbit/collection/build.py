@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection
+from glob import escape
 from pathlib import Path
 
 from crossbit.collection.manifest import MANIFEST, Manifest, is_collection
@@ -27,6 +28,7 @@ def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool) -> Non
     Raises SettingsError when a collection stands there and overwrite is False, FileFormatError when something stands
     there that is no collection: that is never overwritten.
     """
+    path = path.absolute()
     check_target(path, overwrite=overwrite)
     replaces = is_collection(path)
     before = _current_files(path)
@@ -70,7 +72,7 @@ def clear_leftovers(path: Path, ended: Collection[str] = ()) -> None:
 
     ended: names of folders known to be done with; others go when the process that made them no longer runs.
     """
-    for holder in path.parent.glob(f".{path.name}.*-*.part"):
+    for holder in path.parent.glob(f".{escape(path.name)}.*-*.part"):
         if holder.name in ended or _abandoned(holder.name.removesuffix(".part").rpartition(".")[2]):
             shutil.rmtree(holder, ignore_errors=True)
     current = _current_files(path)
@@ -98,6 +100,6 @@ def _abandoned(mark: str) -> bool:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return False

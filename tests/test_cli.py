@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossbit import Codes, Hasher
+from crossbit.cli import main
+from crossbit.cli.document import document
+from crossbit.collection import Collection
+from crossbit.errors import CrossbitError
+
+N = 60
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in an empty folder: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crossbit", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def write_data(path: Path, **changes: object) -> None:
+    """60 pairs of 3 groups: features are the group plus noise; the last 20 rows ask the first 40."""
+    rng = np.random.default_rng(0)
+    group = np.arange(N) % 3
+    centres = rng.normal(size=(2, 3, 8))
+    arrays = {
+        "image": (centres[0][group] + rng.normal(size=(N, 8))).astype(np.float32),
+        "text": (centres[1][group] + rng.normal(size=(N, 8))).astype(np.float32)[:, :6],
+        "labels": np.eye(3, dtype=bool)[group],
+        "caption": np.array([f"thing {row} of group {group[row]}" for row in range(N)]),
+        "query": np.arange(40, N),
+        "database": np.arange(40),
+        "train": np.arange(40),
+    }
+    chosen = {name: value for name, value in (arrays | changes).items() if value is not None}
+    with path.open("wb") as file:
+        np.savez(file, **chosen)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def made(run: Run, tmp_path: Path) -> Run:
+    """With data.npz, hasher.safetensors and the folder collection there."""
+    write_data(tmp_path / "data.npz")
+    assert run("fit", "data.npz", "--method", "cca-itq", "--bits", "4")[0] == 0
+    assert run("index", "hasher.safetensors", "data.npz")[0] == 0
+    return run
+
+
+def test_fit_writes_a_hasher_and_says_what_comes_next(run: Run, tmp_path: Path) -> None:
+    write_data(tmp_path / "data.npz")
+    code, out, err = run(
+        "fit", "data.npz", "--method", "cca-itq", "--bits", "4", "--seed", "3", "--out", "h.safetensors"
+    )
+    assert (code, err) == (0, "")
+    assert "4 bits by cca-itq, learned from 40 pairs" in out
+    assert "crossbit evaluate h.safetensors data.npz" in out
+    hasher = Hasher.load(tmp_path / "h.safetensors")
+    assert (hasher.n_bits, hasher.settings["seed"]) == (4, 3)
+
+
+def test_the_same_seed_gives_the_same_hasher(run: Run, tmp_path: Path) -> None:
+    write_data(tmp_path / "data.npz")
+    prints = [
+        json.loads(run("fit", "data.npz", "--method", "cca-itq", "--bits", "4", "--seed", seed, "--json")[1])[
+            "fingerprint"
+        ]
+        for seed in ("0", "0", "1")
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_every_command_prints_one_json_document(made: Run) -> None:
+    commands = {
+        "fit": ("fit", "data.npz", "--method", "cca-itq", "--bits", "4"),
+        "encode": ("encode", "hasher.safetensors", "data.npz"),
+        "index": ("index", "hasher.safetensors", "data.npz", "--overwrite"),
+        "search": ("search", "collection", "--item", "3", "-k", "2"),
+        "evaluate": ("evaluate", "hasher.safetensors", "data.npz"),
+        "methods": ("methods",),
+        "info": ("info", "collection"),
+    }
+    results = {}
+    for name, words in commands.items():
+        code, out, err = made(*words, "--json")
+        assert (name, code, err) == (name, 0, "")
+        results[name] = json.loads(out)
+    assert results["fit"]["train_pairs"] == 40
+    assert results["encode"]["n"] == results["index"]["n"] == N
+    assert [hit["rank"] for hit in results["search"]["hits"]] == [1, 2]
+    assert {score["protocol"] for score in results["evaluate"]["scores"]} == {"mAP@all", "mAP@50"}
+    assert {"cca-itq", "kdcmh"} <= {method["name"] for method in results["methods"]}
+    assert results["info"]["kind"] == "collection"
+
+
+def test_encode_writes_the_hashers_codes(made: Run, tmp_path: Path) -> None:
+    assert made("encode", "hasher.safetensors", "data.npz", "--out", "codes.npz")[0] == 0
+    hasher = Hasher.load(tmp_path / "hasher.safetensors")
+    with np.load(tmp_path / "data.npz") as data, np.load(tmp_path / "codes.npz") as codes:
+        assert Codes(codes["image"], int(codes["n_bits"])) == hasher.encode_images(data["image"])
+        assert Codes(codes["text"], int(codes["n_bits"])) == hasher.encode_texts(data["text"])
+        assert str(codes["hasher"]) == hasher.fingerprint()
+    assert json.loads(made("info", "codes.npz", "--json")[1])["kind"] == "codes"
+
+
+def test_search_by_item_prints_a_table(made: Run) -> None:
+    code, out, _ = made("search", "collection", "--item", "3", "-k", "5")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split() == ["bits", "id", "caption"]
+    assert len([line for line in lines if "of group" in line]) == 5
+    assert "5 of 60 items" in lines[-1]
+
+
+def test_search_hits_are_those_of_the_collection(made: Run, tmp_path: Path) -> None:
+    for among in ("image", "text"):
+        hits = json.loads(made("search", "collection", "--item", "9", "--among", among, "--json")[1])["hits"]
+        expected = Collection.open(tmp_path / "collection").search_item("9", 10, among=among)  # type: ignore[arg-type]
+        assert [(hit["id"], hit["distance"]) for hit in hits] == [(hit.id, hit.distance) for hit in expected]
+
+
+def test_evaluate_prints_scores_with_protocol_ids(made: Run) -> None:
+    code, out, _ = made("evaluate", "hasher.safetensors", "data.npz", "--protocol", "PALL, TEXTBOOK_50")
+    scores = json.loads(made("evaluate", "hasher.safetensors", "data.npz", "--json")[1])["scores"]
+    assert code == 0
+    assert scores[0]["protocol_id"] in out
+    assert f"{scores[0]['mean']:.4f}" in out
+    assert "AP@50 (textbook)" in out
+    assert "20 queries against 40 items" in out
+
+
+def test_methods_lists_papers_and_marks_reconstructions(run: Run) -> None:
+    pytest.importorskip("torch")
+    code, out, _ = run("methods")
+    assert code == 0
+    assert "Gong" in out
+    listed = {method["name"]: method for method in json.loads(run("methods", "--json")[1])}
+    assert listed["cca-itq"]["paper"]["year"] == 2013
+    assert listed["dcmh"]["supervised"] is True
+    assert listed["kdcmh"]["reconstruction"] is True
+    assert "A reconstruction" in out
+
+
+def test_info_describes_hasher_data_and_collection(made: Run) -> None:
+    assert json.loads(made("info", "hasher.safetensors", "--json")[1]) | {"report": {}, "settings": {}} == {
+        "kind": "hasher",
+        "path": "hasher.safetensors",
+        "fingerprint": Hasher.load("hasher.safetensors").fingerprint(),
+        "method": "cca-itq",
+        "n_bits": 4,
+        "image_width": 8,
+        "text_width": 6,
+        "encoders": {},
+        "settings": {},
+        "report": {},
+    }
+    data = json.loads(made("info", "data.npz", "--json")[1])
+    assert (data["n"], data["train"], data["query"], data["classes"]) == (60, 40, 20, 3)
+    assert "cca-itq" in made("info", "collection")[1]
+
+
+NAN = np.full((N, 8), np.nan, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("fit", "absent.npz", "--method", "cca-itq"), "absent.npz"),
+        (("fit", "nonsense", "--method", "cca-itq"), "nonsense"),
+        (("fit", "nan.npz", "--method", "cca-itq"), "NaN or infinity in 60 of 60 rows"),
+        (("fit", "empty.npz", "--method", "cca-itq"), "no pairs"),
+        (("fit", "broken.npz", "--method", "cca-itq"), "broken.npz"),
+        (("fit", "data.npz", "--method", "magic"), "There is no method 'magic'; there are"),
+        (("fit", "data.npz", "--method", "cca-itq", "--set", "iterations"), "name=value"),
+        (("fit", "data.npz", "--method", "cca-itq", "--set", "speed=9"), "has no setting speed; it has"),
+        (("fit", "data.npz", "--method", "cca-itq", "--set", "n_bits=9"), "say --bits 9"),
+        (("encode", "hasher.safetensors", "wide.npz"), "takes image features of width 8; got width 9"),
+        (("encode", "hasher.safetensors", "data.npz", "--out", "codes.txt"), "--out codes.txt"),
+        (("encode", "data.npz", "data.npz"), "data.npz"),
+        (("index", "hasher.safetensors", "data.npz"), "There is a collection at collection already"),
+        (("index", "hasher.safetensors", "data.npz", "--out", "photos", "--overwrite"), "is left alone"),
+        (("search", "photos", "--item", "1"), "is not a collection"),
+        (("search", "collection", "--item", "1000"), "no item '1000'"),
+        (("search", "collection", "--item", "1", "--among", "sound"), "--among is image or text"),
+        (("search", "collection", ""), "no words"),
+        (("search", "collection", "words"), "--item ID"),
+        (("search", "collection", "--image", "photos/mine.jpg"), "--item ID"),
+        (("evaluate", "hasher.safetensors", "data.npz", "--protocol", "P99"), "no protocol 'P99'; there are P50"),
+        (("evaluate", "broken.npz", "data.npz"), "broken.npz"),
+        (("info", "absent"), "nothing at absent"),
+        (("info", "broken.npz"), "broken.npz"),
+    ],
+)
+def test_errors_are_one_sentence_and_exit_code_1(
+    made: Run, tmp_path: Path, words: tuple[str, ...], expected: str
+) -> None:
+    write_data(tmp_path / "nan.npz", image=NAN)
+    write_data(tmp_path / "wide.npz", image=np.ones((N, 9), np.float32) + np.arange(N)[:, None])
+    empty = {name: np.empty((0, 3)) for name in ("image", "text", "labels")}
+    write_data(tmp_path / "empty.npz", **empty, caption=np.array([], dtype="U1"))
+    (tmp_path / "broken.npz").write_bytes((tmp_path / "data.npz").read_bytes()[:300])
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.jpg").write_bytes(b"precious")
+    for flags in ((), ("--json",)):
+        code, out, err = made(*words, *flags)
+        assert (code, out) == (1, ""), err
+        assert err.startswith("crossbit: ")
+        assert expected in err
+        assert "Traceback" not in err
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sing",),
+        ("fit",),
+        ("fit", "data.npz", "--bits", "many"),
+        ("fit", "data.npz", "--bits", "0"),
+        ("search", "collection"),
+        ("search", "collection", "words", "--item", "1"),
+        ("search", "collection", "--item", "1", "-k", "0"),
+    ],
+)
+def test_wrong_usage_exits_with_2(made: Run, words: tuple[str, ...]) -> None:
+    code, out, err = made(*words)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["crossbit", "--debug", "info", "absent"])
+    with pytest.raises(CrossbitError, match="nothing at absent"):
+        main()
+
+
+def test_a_failed_fit_leaves_the_old_hasher(made: Run, tmp_path: Path) -> None:
+    before = (tmp_path / "hasher.safetensors").read_bytes()
+    write_data(tmp_path / "data.npz", image=NAN)
+    assert made("fit", "data.npz", "--method", "cca-itq")[0] == 1
+    assert (tmp_path / "hasher.safetensors").read_bytes() == before
+
+
+def test_another_hasher_in_the_collection_is_refused(made: Run, tmp_path: Path) -> None:
+    assert made("fit", "data.npz", "--method", "cca-sign", "--bits", "4", "--out", "other.safetensors")[0] == 0
+    place = next((tmp_path / "collection").glob("files-*/hasher.safetensors"))
+    place.write_bytes((tmp_path / "other.safetensors").read_bytes())
+    code, _, err = made("search", "collection", "--item", "1")
+    assert code == 1
+    assert "hasher.safetensors was truncated or altered" in err
+
+
+def test_pictures_of_hits_are_written(made: Run, tmp_path: Path) -> None:
+    pictures = [b"\x89PNG" + bytes([row]) for row in range(N)]
+    offsets = np.cumsum([0, *map(len, pictures)])
+    np.savez(
+        tmp_path / "data_thumbnails.npz", png_blob=np.frombuffer(b"".join(pictures), np.uint8), png_offsets=offsets
+    )
+    assert made("index", "hasher.safetensors", "data.npz", "--overwrite")[0] == 0
+    result = json.loads(made("search", "collection", "--item", "1", "-k", "3", "--pictures", "hits", "--json")[1])
+    assert len(result["hits"]) == 3
+    for hit in result["hits"]:
+        assert Path(hit["file"]).read_bytes() == pictures[int(hit["id"])]
+    assert "hits/001-" in made("search", "collection", "--item", "1", "-k", "3", "--pictures", "hits")[1]
+
+
+def test_an_item_without_words_is_indexed_without_a_text(made: Run, tmp_path: Path) -> None:
+    with np.load(tmp_path / "data.npz") as data:
+        text = data["text"].copy()
+    text[7] = 0
+    write_data(tmp_path / "data.npz", text=text)
+    assert made("index", "hasher.safetensors", "data.npz", "--overwrite")[0] == 0
+    facts = json.loads(made("info", "collection", "--json")[1])
+    assert (facts["n_image"], facts["n_text"]) == (N, N - 1)
+
+
+def test_help_names_every_command(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in ("demo", "fit", "encode", "index", "search", "evaluate", "methods", "info"):
+        assert f"\n  {name} " in out
+    assert run("--version")[1].startswith("crossbit 0.")
+
+
+def test_the_documentation_of_the_commands_is_fresh() -> None:
+    stored = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+    assert stored.read_text("utf-8") == document(), "run  python -m crossbit.cli.document > docs/cli.md"
+
+
+def test_commands_that_do_not_train_need_no_torch(made: Run, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'torch': raise ModuleNotFoundError('blocked', name='torch')\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "from crossbit.cli import main\n"
+        "main()\n"
+    )
+    for words in (
+        ("encode", "hasher.safetensors", "data.npz"),
+        ("index", "hasher.safetensors", "data.npz", "--out", "second"),
+        ("search", "collection", "--item", "1"),
+        ("evaluate", "hasher.safetensors", "data.npz"),
+        ("info", "collection"),
+        ("methods",),
+    ):
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+        assert (words, done.returncode, done.stderr) == (words, 0, "")
+    done = subprocess.run(
+        [sys.executable, "-c", script, "fit", "data.npz", "--method", "dcmh"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "crossbit[train]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# An index whose writing of items stops half way through and waits, as if it took long.
+HALF_WAY = """
+import sys, time
+import pyarrow.parquet as pq
+write = pq.ParquetWriter.write_table
+def half(self, table, **options):
+    write(self, table, **options)
+    print("half way", flush=True)
+    time.sleep(600)
+pq.ParquetWriter.write_table = half
+from crossbit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("place", ["collection", "fresh"])
+def test_a_stopped_index_leaves_what_was_there(made: Run, tmp_path: Path, stop: signal.Signals, place: str) -> None:
+    before = {path: path.read_bytes() for path in (tmp_path / "collection").rglob("*") if path.is_file()}
+    words = ["index", "hasher.safetensors", "data.npz", "--out", place, "--overwrite"]
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF_WAY, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "half way\n"
+        process.send_signal(stop)
+        error = process.stderr.read()
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert error == f"crossbit: Stopped. No collection was built; what stood at {place} before is untouched.\n"
+    else:
+        assert process.returncode == -signal.SIGKILL
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert made("search", "collection", "--item", "1")[0] == 0
+    assert not (tmp_path / "fresh").exists()
+    assert made(*words)[0] == 0
+    left = {path.name for path in tmp_path.iterdir()} - {"fresh", "cache"}
+    assert left == {"collection", "data.npz", "hasher.safetensors"}
+    assert len(list((tmp_path / place).iterdir())) == 2
