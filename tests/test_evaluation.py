@@ -164,7 +164,7 @@ def test_evaluate_searches_texts_with_images_and_the_reverse():
         t2i = mean_average_precision(texts[split.query], images[split.database], *sides, protocol)
         assert (scores.i2t, scores.t2i) == pytest.approx((i2t, t2i))
         assert scores.mean == pytest.approx((i2t + t2i) / 2)
-        assert scores.protocol_id == protocol.id(split.fingerprint())
+        assert scores.protocol_id == protocol.id(split.fingerprint(), result.relevance)
         assert result[protocol.name] == scores
     assert (result.n_queries, result.n_database, result.n_bits) == (50, 250, 16)
     assert result.split_id == split.fingerprint()
@@ -189,12 +189,22 @@ def test_the_record_is_plain_json():
     values = json.loads(json.dumps(evaluate(hasher, pairs, split).to_json(), allow_nan=False))
     assert [scores["protocol"] for scores in values["scores"]] == ["mAP@all", "mAP@50"]
     assert values["scores"][1]["divide_by"] == "found"
-    assert values["scores"][0]["protocol_id"] == PALL.id(split.fingerprint())
+    assert values["scores"][0]["protocol_id"] == PALL.id(split.fingerprint(), values["relevance"])
+    assert values["random"][0]["protocol_id"] == values["scores"][0]["protocol_id"]
     assert set(values["random"][0]) == set(values["scores"][0])
     assert values["i2t_curves"]["precision"][0] is None  # no text lies at distance 0 of an image
     assert len(values["t2i_curves"]["recall"]) == 65
     assert values["t2i_curves"]["recall"][-1] == 1.0
     assert set(values["monitor"]) >= {"balanced_bits", "pair_rank"}
+
+
+def test_other_labels_or_another_split_are_another_protocol_id():
+    hasher, (pairs, split) = plain_hasher(), pairs_and_split()
+    other_labels = PairedFeatures(pairs.image, pairs.text, labels_of(300, 99))
+    other_split = Split(train=split.train, query=split.query, database=split.database[::-1])
+    results = [evaluate(hasher, *given) for given in ((pairs, split), (other_labels, split), (pairs, other_split))]
+    assert len({result[PALL].protocol_id for result in results}) == 3
+    assert evaluate(plain_hasher(64), pairs, split)[PALL].protocol_id == results[0][PALL].protocol_id
 
 
 def test_the_evaluation_needs_labels_and_rows_that_exist():

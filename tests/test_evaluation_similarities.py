@@ -13,6 +13,7 @@ from crossbit.evaluation import (
     PALL,
     PROTOCOLS,
     EvaluationProtocol,
+    evaluate_codes,
     evaluate_similarities,
     mean_average_precision,
     mean_average_precision_of,
@@ -82,9 +83,21 @@ def test_the_record_has_scores_and_no_curves_of_codes():
     result = evaluate_similarities(values, values, q, d, split_id="split")
     assert result.n_bits is None
     assert result.i2t_curves is None
-    assert result[PALL].protocol_id == PALL.id("split")
+    codes = [Codes.from_bits(np.zeros((n, 8), dtype=bool)) for n in (20, 20, 50, 50)]
+    of_codes = evaluate_codes(*codes, q, d, split_id="split")
+    assert result[PALL].protocol_id == of_codes[PALL].protocol_id
+    assert result.random == of_codes.random
     assert result[P50].i2t == result[P50].t2i == pytest.approx(mean_average_precision_of(values, q, d, P50))
     json.dumps(result.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float16, np.float32])
+def test_any_real_type_ranks_the_same(dtype):
+    values, q, d = np.random.default_rng(15).integers(0, 9, (10, 60)), labels_of(10, 16), labels_of(60, 17)
+    for ties in ("expected", "id"):
+        protocol = EvaluationProtocol("test", 20, "found", ties)
+        expected = mean_average_precision_of(values.astype(float), q, d, protocol)
+        assert mean_average_precision_of(values.astype(dtype), q, d, protocol) == expected
 
 
 def test_what_does_not_fit_is_refused():

@@ -9,7 +9,7 @@ import numpy as np
 from crossbit.codes import Codes
 from crossbit.errors import LabelError
 from crossbit.evaluation.average_precision import average_precisions, mean_of
-from crossbit.evaluation.counts import check_sides, groups_by_distance, groups_by_id
+from crossbit.evaluation.counts import check_sides, groups_by_distance, groups_by_id, relevance_rule
 from crossbit.evaluation.measures import pair_recall, precision_at, precision_recall, precision_within
 from crossbit.evaluation.monitors import code_monitors
 from crossbit.evaluation.protocol import P50, PALL, EvaluationProtocol
@@ -59,7 +59,7 @@ def evaluate_codes(
     """Measure codes: row i of both query codes is query pair i, row j of both database codes is database pair j.
 
     query_labels: (q, c) bool; database_labels: (n, c) bool; relevant means at least one shared label. split_id: the
-    fingerprint of the split the codes come from, part of every protocol id.
+    fingerprint of the split the codes come from; with a hash of the labels it is part of every protocol id.
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
     """
@@ -67,13 +67,15 @@ def evaluate_codes(
     check_sides(text_query, image_database, query_labels, database_labels)
     i2t, i2t_curves = _direction(image_query, text_query, text_database, query_labels, database_labels, protocols)
     t2i, t2i_curves = _direction(text_query, image_query, image_database, query_labels, database_labels, protocols)
-    ids = [protocol.id(split_id) for protocol in protocols]
+    relevance = relevance_rule(query_labels, database_labels)
+    ids = [protocol.id(split_id, relevance) for protocol in protocols]
     return Evaluation(
         scores=tuple(Scores(*values) for values in zip(protocols, ids, i2t, t2i, strict=True)),
         random=report_random(query_labels, database_labels, protocols, split_id),
         n_queries=len(image_query),
         n_database=len(image_database),
         split_id=split_id,
+        relevance=relevance,
         n_bits=image_query.n_bits,
         i2t_curves=i2t_curves,
         t2i_curves=t2i_curves,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes
 from crossbit.errors import DataError, LabelError, WidthError
 from crossbit.kernels import Counts, code_words, count_distances, label_words, nearest
-from crossbit.pairs import Labels, check_labels
+from crossbit.pairs import Labels, array_fingerprint, check_labels
 
 _COUNTED_AT_ONCE = 1 << 20  # counts held at a time, 8 MiB of each kind
 
@@ -54,6 +54,11 @@ def check_label_sides(
             f"Queries and database need the same classes; got {query_labels.shape[1]} and {database_labels.shape[1]}."
         )
     return query_labels, database_labels
+
+
+def relevance_rule(query_labels: Labels, database_labels: Labels) -> str:
+    """The rule by which items are relevant, with a hash of the very labels: coarse and fine labels are two rules."""
+    return f"shared label of {array_fingerprint(query_labels, database_labels)}"
 
 
 def groups_by_distance(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossbit.evaluation.average_precision import average_precisions, mean_of
-from crossbit.evaluation.counts import check_label_sides
+from crossbit.evaluation.counts import check_label_sides, relevance_rule
 from crossbit.evaluation.protocol import EvaluationProtocol
 from crossbit.evaluation.records import Scores
 from crossbit.kernels import count_relevant, label_words
@@ -29,8 +29,9 @@ def report_random(
     )
     relevant = count_relevant(label_words(query_labels), label_words(database_labels))[:, None]
     found = np.full_like(relevant, len(database_labels))
+    relevance = relevance_rule(query_labels, database_labels)
     scores = []
     for protocol in protocols:
         value = mean_of(average_precisions(found, relevant, replace(protocol, ties="expected")))
-        scores.append(Scores(protocol, protocol.id(split_id), value, value))
+        scores.append(Scores(protocol, protocol.id(split_id, relevance), value, value))
     return tuple(scores)

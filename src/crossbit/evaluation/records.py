@@ -67,7 +67,8 @@ class Evaluation:
     """All that was measured of one hasher (or of real-valued scores) on one split.
 
     scores: one entry a protocol. random: the expected mAP of a random ranking under the same protocols; a method
-    below it is broken. n_bits, i2t_curves, t2i_curves and monitor are None for real-valued scores.
+    below it is broken. relevance: the rule by which items are relevant, with a hash of the labels. n_bits,
+    i2t_curves, t2i_curves and monitor are None for real-valued scores.
     """
 
     scores: tuple[Scores, ...]
@@ -75,6 +76,7 @@ class Evaluation:
     n_queries: int
     n_database: int
     split_id: str
+    relevance: str
     n_bits: int | None = None
     i2t_curves: Curves | None = None
     t2i_curves: Curves | None = None
@@ -97,6 +99,7 @@ class Evaluation:
             "n_queries": self.n_queries,
             "n_database": self.n_database,
             "split_id": self.split_id,
+            "relevance": self.relevance,
             "n_bits": self.n_bits,
             "i2t_curves": self.i2t_curves.to_json() if self.i2t_curves else None,
             "t2i_curves": self.t2i_curves.to_json() if self.t2i_curves else None,

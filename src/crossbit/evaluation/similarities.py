@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossbit.errors import DataError
 from crossbit.evaluation.average_precision import average_precisions, mean_of
-from crossbit.evaluation.counts import TiedGroups, check_label_sides, share_label
+from crossbit.evaluation.counts import TiedGroups, check_label_sides, relevance_rule, share_label
 from crossbit.evaluation.protocol import P50, PALL, EvaluationProtocol
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Evaluation, Scores
@@ -40,13 +40,15 @@ def evaluate_similarities(
         query_labels, database_labels, len(query_labels), len(database_labels)
     )
     i2t, t2i = (_maps(given, query_labels, database_labels, protocols) for given in (image_to_text, text_to_image))
-    ids = [protocol.id(split_id) for protocol in protocols]
+    relevance = relevance_rule(query_labels, database_labels)
+    ids = [protocol.id(split_id, relevance) for protocol in protocols]
     return Evaluation(
         scores=tuple(Scores(*values) for values in zip(protocols, ids, i2t, t2i, strict=True)),
         random=report_random(query_labels, database_labels, protocols, split_id),
         n_queries=len(query_labels),
         n_database=len(database_labels),
         split_id=split_id,
+        relevance=relevance,
     )
 
 
@@ -90,7 +92,8 @@ def _maps(
 def _groups(start: int, similarities: NDArray[Any], relevant: NDArray[np.bool_], by_id: bool) -> Iterator[TiedGroups]:
     """The groups of equal similarity of one query at a time, highest first; by_id: one item a group."""
     for number, (values, hits) in enumerate(zip(similarities, relevant, strict=True), start):
-        order = np.argsort(-values, kind="stable")
+        # Highest first and ties by lower row, without a minus sign, which unsigned numbers do not take.
+        order = len(values) - 1 - np.argsort(values[::-1], kind="stable")[::-1]
         values, hits = values[order], hits[order].astype(np.int64)
         first = np.ones(len(values), dtype=np.bool_)
         if not by_id:
