@@ -155,6 +155,20 @@ class Litters(Faulty):
         return super().fit(pairs, **options)
 
 
+class ResumesElsewhere(Faulty):
+    """Goes on from a checkpoint with another seed than it began with."""
+
+    def fit(self, pairs: Any, *, checkpoint: Path | None = None, **options: Any) -> Hasher:
+        if checkpoint is None:
+            return super().fit(pairs, **options)
+        resumed = checkpoint.exists()
+        checkpoint.mkdir(exist_ok=True)
+        seed = self.seed + 1 if resumed else self.seed
+        hasher = Faulty(**{**self.settings(), "seed": seed}).fit(pairs, **options)
+        checkpoint.rmdir()
+        return dataclasses.replace(hasher, settings=self.settings())
+
+
 @pytest.mark.parametrize(
     ("fault", "check"),
     [
@@ -165,6 +179,7 @@ class Litters(Faulty):
         (Unaligned, "beats_random_projection"),
         (Peeks, "uses_labels_only_if_supervised"),
         (Litters, "cleans_up_its_checkpoint"),
+        (ResumesElsewhere, "interrupted_fit_ends_the_same"),
     ],
 )
 def test_the_suite_finds_a_fault(fault: type[Method], check: str) -> None:

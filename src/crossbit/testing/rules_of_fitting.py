@@ -117,6 +117,26 @@ def cleans_up_its_checkpoint(subject: Subject) -> None:
     require(not left, f"these files are left in the checkpoint folder: {left}")
 
 
+def interrupted_fit_ends_the_same(subject: Subject) -> None:
+    """A fit broken off half way and started again with its checkpoint gives the codes of one that ran through."""
+    half = subject.fitted[1] // 2
+    seen = 0
+
+    def interrupt(step: Step) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == half:
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "checkpoint"
+        with contextlib.suppress(KeyboardInterrupt):
+            subject.method().fit(subject.world.train, progress=interrupt, checkpoint=folder)
+        require(seen == half, f"the fit was to be broken off at step {half}, but told only {seen}")
+        hasher = subject.method().fit(subject.world.train, checkpoint=folder)
+    require(subject.encode(hasher) == subject.codes, "a fit that was broken off and started again gives other codes")
+
+
 def hasher_says_where_it_comes_from(subject: Subject) -> None:
     """The hasher names its method and settings, and how many pairs it has seen."""
     hasher, method = subject.hasher, subject.method()
@@ -157,5 +177,6 @@ FIT_RULES = (
     uses_labels_only_if_supervised,
     tells_progress_and_prints_nothing,
     cleans_up_its_checkpoint,
+    interrupted_fit_ends_the_same,
     hasher_says_where_it_comes_from,
 )

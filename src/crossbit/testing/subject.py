@@ -13,6 +13,7 @@ from crossbit.codes import Codes
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.pairs import PairedFeatures
+from crossbit.progress import Step
 from crossbit.testing.planted import PlantedWorld, planted_pairs
 
 N_BITS = 32
@@ -38,7 +39,13 @@ class Subject:
     @cached_property
     def hasher(self) -> Hasher:
         """Fitted once on the world's train pairs."""
-        return self.method().fit(self.world.train)
+        return self.fitted[0]
+
+    @cached_property
+    def fitted(self) -> tuple[Hasher, int]:
+        """The shared hasher, and how many steps of progress its fit told."""
+        steps: list[Step] = []
+        return self.method().fit(self.world.train, progress=steps.append), len(steps)
 
     @cached_property
     def codes(self) -> tuple[Codes, Codes]:
