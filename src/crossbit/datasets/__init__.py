@@ -7,19 +7,34 @@ from pathlib import Path
 from crossbit.datasets.dataset import Dataset
 from crossbit.datasets.emoji import emoji_dataset
 from crossbit.datasets.features import read_features
+from crossbit.datasets.folder import PictureFolder, folder_dataset, read_folder
 from crossbit.errors import DataError
 from crossbit.progress import Progress, silent
 
-__all__ = ["Dataset", "emoji_dataset", "load_dataset", "read_features"]
+__all__ = [
+    "Dataset",
+    "PictureFolder",
+    "emoji_dataset",
+    "folder_dataset",
+    "load_dataset",
+    "read_features",
+    "read_folder",
+]
 
 
 def load_dataset(
-    source: str | Path, *, text_encoder: str = "minilm", cache: Path | None = None, progress: Progress = silent
+    source: str | Path,
+    *,
+    text_encoder: str = "minilm",
+    duplicates: str = "refuse",
+    cache: Path | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
-    """A data set by name ("emoji"), or from a .npz file of ready features.
+    """A data set by name ("emoji"), from a .npz file of ready features, or from a folder of captioned pictures.
 
-    text_encoder: "minilm" or "bag-of-words", for data sets that are encoded here. cache: where their features are
-    kept, by default the user's cache folder. progress: steps of the encoding.
+    text_encoder: "minilm" or "bag-of-words", for data sets that are encoded here. duplicates: what a .npz file whose
+    queries stand in the database too gives, see `read_features`. cache: where features are kept, by default the
+    user's cache folder. progress: steps of the encoding.
 
     Raises DataError for a source that is none of these, and what the loader of the source raises.
     """
@@ -27,5 +42,10 @@ def load_dataset(
         return emoji_dataset(text_encoder, cache, progress)
     path = Path(source)
     if path.suffix == ".npz":
-        return read_features(path)
-    raise DataError(f"{str(source)!r} is no data set: expected emoji, or the path of a .npz file of features.")
+        return read_features(path, duplicates=duplicates)
+    if path.is_dir():
+        return folder_dataset(path, text_encoder=text_encoder, cache=cache, progress=progress)
+    raise DataError(
+        f"There is no data set {str(source)!r}: expected emoji, the path of a .npz file of features, "
+        "or a folder of pictures with .txt captions."
+    )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from crossbit.encoders.encoder import Skipped
 from crossbit.errors import DataError, LabelError
-from crossbit.pairs import Labels, PairedFeatures, Split, check_labels
+from crossbit.pairs import Labels, PairedFeatures, Split, check_labels, row_digests
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +20,8 @@ class Dataset:
     database rows; no query may have the content of another part's pair. captions: n texts. labels_fine: (n, c) bool
     or None, a finer second labelling. label_names, label_names_fine: names of the label columns, or empty where they
     are not known. pictures: n picture files' contents, or None where only features are known. encoders:
-    fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, by their place in
-    the source. revision: changes when the rows do.
+    fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, with reasons, by
+    their place in the source. revision: changes when the rows do.
 
     Raises DataError for lengths that do not fit, SplitError for a query that is also in the database.
     """
@@ -56,3 +58,16 @@ class Dataset:
     def image_bytes(self, row: int) -> bytes | None:
         """The picture of a pair as the content of a picture file, or None where only its features are known."""
         return None if self.pictures is None else bytes(self.pictures[row])
+
+
+def without_duplicates(split: Split, pairs: PairedFeatures) -> tuple[Split, tuple[Skipped, ...]]:
+    """The split with every train or database row taken out that has the content of a query, and which those were."""
+    digests = row_digests(pairs)
+    query_of = {digests[row]: int(row) for row in split.query}
+    others = np.union1d(split.train, split.database)
+    doubles = [int(row) for row in others if digests[row] in query_of]
+    kept = Split(
+        train=np.setdiff1d(split.train, doubles), query=split.query, database=np.setdiff1d(split.database, doubles)
+    )
+    reason = "the same content as query row {}; taken out of database and train"
+    return kept, tuple(Skipped(row, reason.format(query_of[digests[row]])) for row in doubles)

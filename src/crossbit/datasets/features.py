@@ -11,23 +11,27 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.datasets.dataset import Dataset
-from crossbit.errors import DataError, FileFormatError
+from crossbit.datasets.dataset import Dataset, without_duplicates
+from crossbit.encoders.encoder import Skipped
+from crossbit.errors import DataError, FileFormatError, SettingsError, SplitError
 from crossbit.pairs import PairedFeatures, Split
 
 NEEDED = ("image", "text", "labels", "caption", "query", "database", "train")
 
 
-def read_features(path: str | Path) -> Dataset:
+def read_features(path: str | Path, *, duplicates: str = "refuse") -> Dataset:
     """The data set of a .npz file with the arrays that docs/data.md names.
 
     image (n, d_image) and text (n, d_text), float16 or float32; labels and, if there, labels_fine (n, c) of 0 and 1;
     caption (n,) of text; query, database, train: row numbers. Where a file of the same name with `_thumbnails` before
-    its ending stands beside it, its pictures are served.
+    its ending stands beside it, its pictures are served. duplicates: "refuse" a file in which a query has the content
+    of a database or train pair, or "drop" such pairs from database and train and name them in `skipped`.
 
     Raises FileFormatError for a file that is missing, damaged or without an array that is needed, DataError and
     SplitError for contents that do not fit together.
     """
+    if duplicates not in ("refuse", "drop"):
+        raise SettingsError(f'duplicates is "refuse" or "drop"; got {duplicates!r}.')
     path = Path(path)
     arrays = _read_arrays(path, NEEDED, "features")
     try:
@@ -36,6 +40,10 @@ def read_features(path: str | Path) -> Dataset:
         if captions.ndim != 1 or captions.dtype.kind != "U":
             raise DataError(f"caption is expected as ({len(pairs)},) of text; got {captions.dtype} {captions.shape}.")
         split = Split(train=arrays["train"], query=arrays["query"], database=arrays["database"])
+        split.check_range(len(pairs))
+        skipped: tuple[Skipped, ...] = ()
+        if duplicates == "drop":
+            split, skipped = without_duplicates(split, pairs)
         return Dataset(
             name=path.stem,
             pairs=pairs,
@@ -43,8 +51,12 @@ def read_features(path: str | Path) -> Dataset:
             captions=tuple(map(str, captions)),
             labels_fine=arrays.get("labels_fine"),
             pictures=_pictures(path.with_name(f"{path.stem}_thumbnails.npz"), len(pairs)),
+            skipped=skipped,
             revision=f"{pairs.fingerprint()}-{split.fingerprint()}",
         )
+    except SplitError as error:
+        hint = ' Or read the file with duplicates="drop".' if "same content" in str(error) else ""
+        raise SplitError(f"{path}: {error}{hint}") from error
     except DataError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -91,7 +103,7 @@ def _read_arrays(path: Path, needed: Sequence[str], what: str) -> dict[str, NDAr
     if not path.is_file():
         raise FileFormatError(f"There is no file of {what} at {path}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             missing = [name for name in needed if name not in file.files]
             if missing:
                 raise FileFormatError(
@@ -100,5 +112,5 @@ def _read_arrays(path: Path, needed: Sequence[str], what: str) -> dict[str, NDAr
             return {name: file[name] for name in file.files}
     except FileFormatError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
         raise FileFormatError(f"{path} is not a whole .npz file of plain arrays ({error}); restore a copy.") from error

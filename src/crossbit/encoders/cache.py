@@ -113,7 +113,13 @@ def _write(path: Path, key: str, encoded: Encoded) -> None:
     skipped = json.dumps([[skip.row, skip.reason] for skip in encoded.skipped])
     header = {"format": FORMAT, "key": key, "skipped": skipped, "checksum": _checksum(encoded, skipped)}
     tensors: dict[str, NDArray[Any]] = {"features": np.array(encoded.features), "kept": encoded.kept}
-    write_whole(path, save(tensors, metadata=header))
+    try:
+        write_whole(path, save(tensors, metadata=header))
+    except OSError as error:
+        raise DataError(
+            f"Features cannot be kept in {path.parent} ({error.strerror or error}). "
+            "Set CROSSBIT_CACHE to a folder that can be written to."
+        ) from error
 
 
 def _read(path: Path, key: str, width: int, n_items: int) -> Encoded | None:
