@@ -38,7 +38,7 @@ def dataset_of(name: str) -> Dataset | None:
     """The data set of a name; None where its file is absent.
 
     Pairs with the content of a query leave the database: finding a copy of the query under another row number is no
-    score. There are eight in fashion6k and two in openclipart5k.
+    score. There are some in fashion6k and openclipart5k.
     """
     if name == "emoji":
         return load_dataset(name)

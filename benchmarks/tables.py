@@ -1,0 +1,160 @@
+"""Rewrite everything in the documents that is generated: tables and plots of results, and the list of methods.
+
+python benchmarks/tables.py --write     rewrite
+python benchmarks/tables.py --check     change nothing; fail and name what is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import plots
+from crossbit import tables
+from crossbit.evaluation import PROTOCOLS
+from crossbit.experiment import Result, read_results
+from crossbit.files import write_whole
+from crossbit.method import Method, Paper
+from crossbit.methods import METHODS, load_method
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+IMAGES = ROOT / "docs" / "img"
+DOCUMENTS = ("README.md", "docs/results.md", "docs/methods.md", "docs/protocols.md")
+LENGTHS = (16, 32, 64, 128)
+RIVALS = ("jdsh", "djsrh", "cca-itq")
+
+
+def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
+    """Every block by its name."""
+    made: dict[str, Callable[[], str]] = {
+        "table main": partial(_main_tables, results),
+        "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
+        "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
+        "table ablations": partial(tables.ablation_table, results, "PALL", 64),
+        "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
+        "table cost": partial(tables.cost_table, results, 64),
+        "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
+        "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
+        "origin": partial(tables.origin_lines, results),
+        "methods": method_pages,
+        "protocols": protocol_table,
+    }
+    for preset in ("PALL", "P50"):
+        for direction in ("mean", "I2T", "T2I"):
+            made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
+    return made
+
+
+def _main_tables(results: list[Result]) -> str:
+    shown = [tables.score_table(results, "PALL", n_bits) for n_bits in (16, 64)]
+    return "\n\n".join(shown) if shown[0] != shown[1] else shown[0]
+
+
+def _all_lengths(results: list[Result], preset: str, direction: str) -> str:
+    shown = [tables.score_table(results, preset, n_bits, direction) for n_bits in LENGTHS]
+    kept = [table for table in shown if table != tables.NOTHING]
+    return "\n\n".join(kept) or tables.NOTHING
+
+
+def _published(path: Path) -> str:
+    return tables.published_table(tomllib.loads(path.read_text(encoding="utf-8"))["row"])
+
+
+def _speed_table(path: Path) -> str:
+    if not path.is_file():
+        return tables.NOTHING
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        [name, f"{r['fit_cpu_seconds']:.1f}", f"{r['peak_memory_mib']:.0f}", f"{r['cpu_ratio']:.2f}"]
+        for name, r in stored["methods"].items()
+    ]
+    told = f"{stored['machine']['processor']}, one thread, {stored['date']}, commit {stored['versions']['commit']}."
+    return tables.markdown(["method", "CPU seconds", "peak MiB", "time, KDCMH = 1"], rows) + f"\n\n{told}"
+
+
+def protocol_table() -> str:
+    """Every preset with its rules."""
+    header = ["preset", "printed as", "cutoff", "divided by", "ties", "nothing relevant"]
+    rows = [
+        [f"`{key}`", p.name, str(p.cutoff or "none"), p.divide_by, p.ties, p.without_relevant]
+        for key, p in PROTOCOLS.items()
+    ]
+    return tables.markdown(header, rows, figures=False)
+
+
+def method_pages() -> str:
+    """Every method: its paper, its first sentence, whether it needs labels, and its settings with defaults."""
+    return "\n\n".join(_method_page(name, load_method(name)) for name in METHODS)
+
+
+def _method_page(name: str, kind: type[Method]) -> str:
+    told = (kind.__doc__ or "").split("\n\n")
+    traits = ["needs labels" if kind.supervised else "needs no labels"]
+    if kind.paper.reconstruction:
+        traits.append("**a reconstruction**: the paper's text is not public")
+    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} It {' and is '.join(traits)}."]
+    departures = [_plain(part) for part in told[1:] if part.strip().startswith("Departure")]
+    lines += [line for part in departures for line in ("", part)]
+    rows = [[f"`{field.name}`", f"`{_default(field)}`"] for field in dataclasses.fields(kind)]
+    return "\n".join([*lines, "", tables.markdown(["setting", "default"], rows, figures=False)])
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cited(paper: Paper) -> str:
+    link = f" <{paper.link}>" if paper.link else ""
+    return f"{paper.authors}. *{paper.title}*. {paper.venue} {paper.year}.{link}"
+
+
+def _default(field: dataclasses.Field[object]) -> str:
+    value = field.default
+    if value is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    return f"{value.name}" if isinstance(value, Method) else repr(value)
+
+
+def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
+    """What must be rewritten, with its new content."""
+    stale, made = {}, blocks(results)
+    for name in DOCUMENTS:
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = tables.fill_blocks(before, made)
+        if after != before:
+            stale[path] = after.encode()
+    for name, drawn in plots.plots(results).items():
+        path = IMAGES / name
+        if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
+            stale[path] = drawn
+    return stale
+
+
+def main() -> int:
+    """Rewrite or check; the exit code of a check is 1 when something is stale."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", action="store_true")
+    what.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    stale = stale_files(read_results(RESULTS))
+    for path, content in stale.items():
+        print(f"{'rewritten' if options.write else 'stale'}: {path.relative_to(ROOT)}")
+        if options.write:
+            write_whole(path, content)
+    if stale and options.check:
+        print("Run  make docs  and commit what it rewrites.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
