@@ -88,6 +88,16 @@ def test_the_number_of_directions_is_the_rank(generator: np.random.Generator) ->
     assert len(canonical_directions(pairs, at_most=4)) == 4
 
 
+def test_a_large_mean_does_not_blur_the_outputs(generator: np.random.Generator) -> None:
+    """Stored weights are float32; the bias must make up for their rounding, or outputs shift by mean * rounding."""
+    pairs = correlated(generator)
+    far = PairedFeatures(pairs.image + 4096, pairs.text + 4096)
+    image, _ = weighted_cca(far, n_directions=3)
+    found = canonical_directions(far, at_most=3)
+    expected = (far.image.astype(np.float64) - found.image_mean) @ found.image @ found.weights(4.0)
+    np.testing.assert_allclose(image(far.image).mean(axis=0), expected.mean(axis=0), atol=5e-6)
+
+
 def test_nothing_in_common_is_an_error() -> None:
     image = np.array([[1.0], [1.0], [-1.0], [-1.0]])
     text = np.array([[1.0], [-1.0], [1.0], [-1.0]])
