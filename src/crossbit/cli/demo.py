@@ -19,7 +19,7 @@ from crossbit.cli.console import progress_shown, show, show_json, show_table, wh
 from crossbit.cli.encode import build_collection
 from crossbit.cli.fit import bound_to
 from crossbit.cli.options import AsJson, Bits, Seed
-from crossbit.cli.queries import encoder_of
+from crossbit.cli.queries import query_encoder
 from crossbit.cli.showcase import (
     TYPED,
     Searched,
@@ -145,7 +145,7 @@ def report_of(
     rows = query_rows(dataset, 14, seed)
     questions: list[Question] = []
     if "text" in dataset.encoders:
-        features = encoder_of(compared[-1].hasher, "text").encode(list(TYPED)).features
+        features = query_encoder(compared[-1].hasher, "text").encode(list(TYPED)).features
         questions += typed_questions(dataset, searched, TYPED, np.asarray(features))
     questions += text_questions(dataset, searched, rows[:8])
     questions += picture_questions(dataset, searched, rows[8:])

@@ -12,9 +12,10 @@ import typer
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.options import AsJson, Data, HasherFile
 from crossbit.codes import Codes
-from crossbit.collection import Collection, Items
+from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
 from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets.folder import Files
 from crossbit.errors import MismatchError, SettingsError
 from crossbit.files import whole_file
 from crossbit.hasher import Hasher
@@ -93,18 +94,27 @@ def build_collection(
 
     def thumbnail(row: int) -> bytes | None:
         progress(Step("write items", row + 1, n))
-        return dataset.image_bytes(row)
+        picture = dataset.image_bytes(row)
+        return None if picture is None else small_picture(picture)
 
+    ids, paths = names_of(dataset)
     return Collection.create(
         path,
         hasher,
-        Items([str(row) for row in range(n)], dataset.captions, thumbnail=thumbnail),
+        Items(ids, dataset.captions, paths, thumbnail),
         image=image,
         text=text,
         without_image=np.flatnonzero(~dataset.pairs.image.any(axis=1)),
         without_text=np.flatnonzero(~dataset.pairs.text.any(axis=1)),
         overwrite=overwrite,
     )
+
+
+def names_of(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """An id and a picture's path for every pair: the row number, and the paths where the data is a folder."""
+    ids = [str(row) for row in range(len(dataset))]
+    paths = dataset.pictures.paths if isinstance(dataset.pictures, Files) else ()
+    return ids, [str(path.absolute()) for path in paths]
 
 
 def codes_of(hasher: Hasher, dataset: Dataset) -> tuple[Codes, Codes]:

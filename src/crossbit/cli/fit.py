@@ -67,7 +67,9 @@ def fit(
         f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {len(dataset.split.train)} pairs of "
         f"{dataset.name} in {seconds:.1f} s."
     )
-    show(f"Next:  crossbit evaluate {out} {data}   or   crossbit index {out} {data} --out collection")
+    show(f"Next:  crossbit index {out} {data} --out collection")
+    if dataset.pairs.labels is not None:
+        show(f"or     crossbit evaluate {out} {data}")
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:

@@ -2,5 +2,6 @@
 
 from crossbit.collection.items import Items
 from crossbit.collection.searchable import Collection, Hit, Modality
+from crossbit.collection.thumbnails import small_picture
 
-__all__ = ["Collection", "Hit", "Items", "Modality"]
+__all__ = ["Collection", "Hit", "Items", "Modality", "small_picture"]
