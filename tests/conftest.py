@@ -9,6 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# No test hangs on the clock or on chance: examples are the same in every run and may take as long as they need.
+settings.register_profile("crossbit", deadline=None, derandomize=True)
+settings.load_profile("crossbit")
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # read by torch and the processes that tests start
