@@ -173,6 +173,10 @@ def check_extreme_ids(make_index: MakeIndex) -> None:
         check_hits(index.search(codes[:1], n, where=ids[1:2]), codes[:1], codes[1:2], ids[1:2], n)
         unsigned = np.array([ends.max, 1 << 63], dtype=np.uint64)
         check_hits(index.search(codes[:1], n, where=unsigned), codes[:1], codes[:1], ids[:1], n)
+    index = make_index(16)
+    index.add(codes, np.arange(-3, 2, dtype=np.int64))
+    positive = np.ones(3, dtype=np.bool_)  # booleans speak of ids 0, 1 and 2; negative ids are left out
+    check_hits(index.search(codes[:1], 5, where=positive), codes[:1], codes[3:], np.arange(2, dtype=np.int64), 5)
 
 
 def check_refusals(make_index: MakeIndex) -> None:
