@@ -237,6 +237,20 @@ def test_a_folder_becomes_a_data_set(tmp_path: Path) -> None:
     assert len(data.skipped) == 5
 
 
+def test_captions_that_an_encoder_cannot_tell_apart_do_not_stop_a_folder(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(png(7))
+        (tmp_path / f"{number}.txt").write_text("green tile" + "!" * number)
+    (tmp_path / "other.png").write_bytes(png(200))
+    (tmp_path / "other.txt").write_text("red tile")
+    data = load_dataset(tmp_path, text_encoder="bag-of-words", cache=tmp_path / "cache")
+    assert len(data) == 7
+    assert len(data.split.query) == 1
+    assert len(data.split.database) + len(data.skipped) == 6
+    assert data.split.query[0] == 6 or len(data.skipped) == 5
+
+
 def test_folders_without_pairs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder"):
         read_folder(tmp_path / "none")

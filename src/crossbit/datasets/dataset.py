@@ -66,6 +66,8 @@ def without_duplicates(split: Split, pairs: PairedFeatures) -> tuple[Split, tupl
     query_of = {digests[row]: int(row) for row in split.query}
     others = np.union1d(split.train, split.database)
     doubles = [int(row) for row in others if digests[row] in query_of]
+    if not doubles:
+        return split, ()
     kept = Split(
         train=np.setdiff1d(split.train, doubles), query=split.query, database=np.setdiff1d(split.database, doubles)
     )

@@ -75,7 +75,10 @@ def load_emoji() -> tuple[Emoji, ...]:
 
 
 def emoji_dataset(text_encoder: str = "minilm", cache: Path | None = None, progress: Progress = silent) -> Dataset:
-    """The emoji as a Dataset: pictures by EfficientNet-Lite0, texts by "minilm" or "bag-of-words" (fitted on train).
+    """The emoji as a Dataset: pictures by EfficientNet-Lite0, texts by "minilm" or "bag-of-words".
+
+    The vocabulary of the bag of words is that of the train captions, so `load_text_encoder("bag-of-words", captions of
+    split.train)` is the same encoder again.
 
     cache: where features are kept; the default is `crossbit.encoders.default_cache_folder()`. Labels are the groups,
     fine labels the sub-groups. Raises what `load_emoji` and `published_split` raise, and SettingsError for another

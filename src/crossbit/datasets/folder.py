@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import overload
 
 import numpy as np
 
-from crossbit.datasets.dataset import Dataset
+from crossbit.datasets.dataset import Dataset, without_duplicates
 from crossbit.encoders import EfficientNetLite0, encode_cached, load_text_encoder
-from crossbit.encoders.encoder import Skipped
+from crossbit.encoders.encoder import Encoded, Skipped
 from crossbit.errors import DataError
-from crossbit.pairs import PairedFeatures, Split, row_digests
+from crossbit.pairs import PairedFeatures, Rows, Split
 from crossbit.progress import Progress, silent
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
@@ -66,43 +67,53 @@ def folder_dataset(
 ) -> Dataset:
     """A folder of captioned pictures as a Dataset without labels; a tenth (1000 at most) are queries, drawn by seed.
 
-    Pictures that cannot be opened, and pairs with the features of an earlier pair, are left out and named in
-    `skipped`, where row is the place among the pairs of `read_folder` (or among all pictures, for one without a
-    caption). Raises DataError where fewer than two pairs are left.
+    text_encoder: "minilm", or "bag-of-words" with the vocabulary of the train captions. Pictures that cannot be
+    opened, and pairs with the picture and caption of an earlier one, are left out and named in `skipped`, where row
+    is the place among the pairs of `read_folder` (or among all pictures, for one without a caption). Raises DataError
+    where fewer than two pairs are left.
     """
     found = read_folder(folder)
-    painter, writer = EfficientNetLite0(), load_text_encoder(text_encoder, found.captions)
+    painter = EfficientNetLite0()
     image = encode_cached(painter, found.paths, cache, progress, stage="encode pictures")
-    text = encode_cached(writer, found.captions, cache, progress, stage="encode texts")
-    skipped = [*found.skipped, *(Skipped(s.row, f"{found.paths[s.row]}: {s.reason}") for s in image.skipped)]
-    if len(image.kept) < 2:
-        raise DataError(f"{folder} gives {len(image.kept)} pairs that can be used; at least 2 are needed.")
-    pairs = PairedFeatures(image.features, text.features[image.kept])
-    first: dict[bytes, int] = {}
-    rows: list[int] = []
-    for row, digest in enumerate(row_digests(pairs)):
-        path = found.paths[image.kept[row]]
-        if digest in first:
-            twin = found.paths[image.kept[first[digest]]]
-            skipped.append(Skipped(int(image.kept[row]), f"{path}: the same picture and caption as {twin}"))
-        else:
-            first[digest] = row
-            rows.append(row)
+    rows, doubles = _different(image, found)
     if len(rows) < 2:
-        raise DataError(f"{folder} gives {len(rows)} pairs that differ; at least 2 are needed.")
+        raise DataError(f"{folder} gives {len(rows)} pairs that can be used and differ; at least 2 are needed.")
     places = image.kept[rows]
-    kept = pairs[np.array(rows)]
-    split = _draw(len(kept), seed)
+    captions = tuple(found.captions[place] for place in places)
+    split = _draw(len(rows), seed)
+    writer = load_text_encoder(text_encoder, [captions[row] for row in split.train])
+    text = encode_cached(writer, captions, cache, progress, stage="encode texts")
+    pairs = PairedFeatures(image.features[rows], text.features)
+    # Captions that differ only in what the encoder does not read still make two pairs the same.
+    split, same = without_duplicates(split, pairs)
+    unopened = [Skipped(skip.row, f"{found.paths[skip.row]}: {skip.reason}") for skip in image.skipped]
+    same_places = [Skipped(int(places[skip.row]), f"{found.paths[places[skip.row]]}: {skip.reason}") for skip in same]
     return Dataset(
         name=Path(folder).resolve().name,
-        pairs=kept,
+        pairs=pairs,
         split=split,
-        captions=tuple(found.captions[place] for place in places),
+        captions=captions,
         pictures=Files(tuple(found.paths[place] for place in places)),
         encoders={"image": painter.fingerprint(), "text": writer.fingerprint()},
-        skipped=tuple(skipped),
-        revision=f"{kept.fingerprint()}-{split.fingerprint()}",
+        skipped=(*found.skipped, *unopened, *doubles, *same_places),
+        revision=f"{pairs.fingerprint()}-{split.fingerprint()}",
     )
+
+
+def _different(image: Encoded, found: PictureFolder) -> tuple[Rows, list[Skipped]]:
+    """The rows of the picture features without those whose picture and caption stood before, and which those were."""
+    first: dict[tuple[bytes, str], Path] = {}
+    rows: list[int] = []
+    doubles: list[Skipped] = []
+    for row, place in enumerate(image.kept):
+        path = found.paths[place]
+        content = (hashlib.sha256(image.features[row].tobytes()).digest(), found.captions[place])
+        if content in first:
+            doubles.append(Skipped(int(place), f"{path}: the same picture and caption as {first[content]}"))
+        else:
+            first[content] = path
+            rows.append(row)
+    return np.array(rows, dtype=np.int64), doubles
 
 
 @dataclass(frozen=True)
