@@ -45,6 +45,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
         "protocols": protocol_table,
+        "plots": partial(_plot_lines, results),
     }
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
@@ -65,6 +66,11 @@ def _all_lengths(results: list[Result], preset: str, direction: str) -> str:
 
 def _published(path: Path) -> str:
     return tables.published_table(tomllib.loads(path.read_text(encoding="utf-8"))["row"])
+
+
+def _plot_lines(results: list[Result]) -> str:
+    shown = [f"![{name.removesuffix('.svg').replace('-', ' ')}](img/{name})" for name in plots.plots(results)]
+    return "\n\n".join(shown) or tables.NOTHING
 
 
 def _speed_table(path: Path) -> str:
