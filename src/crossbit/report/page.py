@@ -77,10 +77,9 @@ def _question(question: Question) -> str:
     picture = _image(question.picture, question.text) if question.picture is not None else ""
     head = f"<h3>{escape(question.text)}</h3>" if to_texts else f"<h3>“{escape(question.text)}”</h3>"
     answers = "\n".join(_answer(answer, to_texts=to_texts) for answer in question.answers)
-    badge = '<span class="badge">picture to texts</span>' if to_texts else '<span class="badge">text to pictures</span>'
     kind = "question texts" if to_texts else "question"
     return (
-        f'<article class="{kind}">\n<header>{picture}{head}{badge}</header>\n'
+        f'<article class="{kind}">\n<header>{picture}{head}</header>\n'
         f'<div class="answers">\n{answers}\n</div>\n</article>'
     )
 

@@ -5,11 +5,13 @@ STYLE = """
   color-scheme: light dark;
   --ground: #f6f4ef; --card: #fffdf9; --ink: #23202a; --soft: #6d6875; --line: #e5e0d6; --tile: #ffffff;
   --accent: #5b3fd6; --accent-soft: #ece7ff; --good: #1d8a5b; --good-soft: #def3e8; --odd: #e2562f; --off: #d9d3c7;
+  --paper: #ffffff; --paper-good: #def3e8;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #16141c; --card: #201d29; --ink: #ece8f4; --soft: #a29bb0; --line: #342f41; --tile: #2b2737;
     --accent: #a996ff; --accent-soft: #2e2750; --good: #5fd3a0; --good-soft: #183a2c; --odd: #ff8a66; --off: #453f55;
+    --paper: #e6e2ef; --paper-good: #c5ecd8;
   }
 }
 * { box-sizing: border-box; }
@@ -29,15 +31,13 @@ p { max-width: 46rem; margin: .25rem 0 1rem; }
   margin: 0 0 1rem; }
 .question > header { display: flex; align-items: center; gap: .9rem; margin-bottom: .6rem; }
 .question h3 { margin: 0; font-size: 1.25rem; line-height: 1.25; overflow-wrap: anywhere; }
-.question header img { width: 72px; height: 72px; object-fit: contain; }
-.badge { font-size: .75rem; color: var(--accent); background: var(--accent-soft); border-radius: 1rem;
-  padding: .1rem .6rem;
-  white-space: nowrap; margin-left: auto; }
+.question header img { width: 84px; height: 84px; object-fit: contain; background: var(--paper); border-radius: .8rem;
+  padding: 8px; border: 2px solid var(--line); flex: none; }
 .answers { display: grid; gap: .5rem 2rem; }
 .texts .answers { grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
 .answer { display: grid; grid-template-columns: 7.5rem 1fr; gap: 1rem; align-items: start; padding-top: .6rem;
   border-top: 1px solid var(--line); min-width: 0; }
-.texts .answer { grid-template-columns: 1fr; gap: .5rem; }
+.texts .answer { grid-template-columns: 1fr; gap: .5rem; align-content: start; }
 .who { font-weight: 600; font-size: .9rem; display: flex; flex-direction: column; gap: .35rem; }
 .texts .who { flex-direction: row; align-items: center; justify-content: space-between; }
 .hits { display: grid; grid-template-columns: repeat(auto-fit, minmax(5.8rem, 1fr)); gap: .75rem; margin: 0;
@@ -45,10 +45,10 @@ p { max-width: 46rem; margin: .25rem 0 1rem; }
   list-style: none; }
 .texts .hits { grid-template-columns: 1fr; gap: .3rem; }
 figure { margin: 0; min-width: 0; }
-.picture { display: grid; place-items: center; aspect-ratio: 1; background: var(--tile); border: 2px solid var(--line);
+.picture { display: grid; place-items: center; aspect-ratio: 1; background: var(--paper); border: 2px solid var(--line);
   border-radius: .8rem; padding: 12%; }
 .picture img { width: 100%; height: 100%; object-fit: contain; }
-.relevant .picture { border-color: var(--good); background: var(--good-soft); }
+.relevant .picture { border-color: var(--good); background: var(--paper-good); }
 figcaption { line-height: 1.25; margin-top: .35rem; font-size: .78rem; }
 figcaption .name { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
   overflow-wrap: break-word; hyphens: auto; min-height: 2.5em; }
