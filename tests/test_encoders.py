@@ -217,6 +217,13 @@ def test_texts_get_the_same_features_in_any_batch_and_order(writer: MiniLM) -> N
     assert together[0] @ together[3] < 0.5
 
 
+def test_of_a_long_text_the_first_256_tokens_are_read(writer: MiniLM) -> None:
+    start = "rain " * 254  # and two tokens that mark start and end
+    rows = writer.encode([start, start + "in the desert", "sun " + start]).features
+    assert np.abs(rows[0] - rows[1]).max() < 1e-5
+    assert np.abs(rows[0] - rows[2]).max() > 1e-3
+
+
 def test_minilm_knows_what_is_alike(writer: MiniLM) -> None:
     rows = writer.encode(["a kitten is sleeping", "a young cat takes a nap", "stock prices fell on Monday"]).features
     assert rows[0] @ rows[1] > 0.5 > rows[0] @ rows[2] + 0.2
