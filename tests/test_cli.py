@@ -16,6 +16,7 @@ from PIL import Image
 from crossbit import Codes, Hasher
 from crossbit.cli import main
 from crossbit.cli.document import document
+from crossbit.cli.places import own_command
 from crossbit.collection import Collection
 from crossbit.errors import CrossbitError
 
@@ -204,6 +205,8 @@ NAN = np.full((N, 8), np.nan, np.float32)
         (("encode", "hasher.safetensors", "wide.npz"), "takes image features of width 8; got width 9"),
         (("encode", "hasher.safetensors", "data.npz", "--out", "codes.txt"), "--out codes.txt"),
         (("encode", "data.npz", "data.npz"), "data.npz"),
+        (("fit", "absent.npz", "--out", "photos"), "photos is a folder"),
+        (("index", "absent", "absent", "--out", "data.npz/c"), "data.npz is a file"),
         (("index", "hasher.safetensors", "data.npz"), "There is a collection at collection already"),
         (("index", "hasher.safetensors", "data.npz", "--out", "photos", "--overwrite"), "is left alone"),
         (("search", "photos", "--item", "1"), "is not a collection"),
@@ -332,6 +335,54 @@ def test_a_folder_of_pictures_from_fit_to_search(run: Run, tmp_path: Path) -> No
     code, _, err = run("evaluate", "hasher.safetensors", "mine")
     assert code == 1
     assert "needs labels" in err
+
+
+def test_progress_is_drawn_on_a_terminal_and_apart_from_the_result(made: Run) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    words = ["index", "hasher.safetensors", "data.npz", "--overwrite", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from crossbit.cli import main; main()", *words],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+        check=False,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["n"] == N
+    assert "write items" in shown
+    assert "60/60" in shown
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_the_next_command_is_one_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool) -> None:
+    program = tmp_path / ".venv" / "bin" / "crossbit"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(program.parent) if on_path else "")
+    assert own_command() == ("crossbit" if on_path else os.path.join(".venv", "bin", "crossbit"))
+
+
+def test_ctrl_c_during_fit_names_the_checkpoint(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*arguments: object, **options: object) -> Hasher:
+        raise KeyboardInterrupt
+
+    before = (tmp_path / "hasher.safetensors").read_bytes()
+    monkeypatch.setattr("crossbit.cli.fit.fit_on", stop)
+    words = ("fit", "data.npz", "--method", "cca-itq")
+    code, out, err = made(*words, "--checkpoint", "epochs")
+    assert (code, out) == (130, "")
+    assert err == "crossbit: Stopped. The last finished epoch is kept in epochs; the same command goes on from there.\n"
+    code, _, err = made(*words)
+    assert code == 130
+    assert "No hasher was written" in err
+    assert (tmp_path / "hasher.safetensors").read_bytes() == before
 
 
 def test_help_names_every_command(run: Run) -> None:

@@ -20,7 +20,6 @@ from crossbit.cli.showcase import TYPED, Searched, picture_questions, query_rows
 from crossbit.collection import Collection
 from crossbit.datasets import Dataset
 from crossbit.encoders import Encoded
-from crossbit.errors import FileFormatError
 from crossbit.evaluation import evaluate
 from crossbit.progress import Step, silent
 
@@ -175,9 +174,11 @@ def test_a_report_without_encoders_has_no_typed_words() -> None:
     assert {line.name for line in report.scores} == {*evaluations, "random order"}
 
 
-def test_a_demonstration_in_place_of_a_file_is_refused(stage: Path) -> None:
+def test_a_demonstration_in_place_of_a_file_is_refused(
+    stage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (stage / "out").write_text("x")
-    dataset = toy()
-    with pytest.raises((FileFormatError, OSError)):
-        present(dataset, fit_entrants(dataset, 4, 0, silent, quick=True), stage / "out", 0, silent)
+    monkeypatch.setattr(demo_module, "load_dataset", lambda name, progress: pytest.fail("must not be called"))
+    assert run_demo(monkeypatch, "--out", "out") == 1
+    assert "out is a file" in capsys.readouterr().err
     assert (stage / "out").read_text() == "x"

@@ -19,6 +19,7 @@ from crossbit.cli.console import progress_shown, show, show_json, show_table, wh
 from crossbit.cli.encode import build_collection
 from crossbit.cli.fit import bound_to
 from crossbit.cli.options import AsJson, Bits, Seed
+from crossbit.cli.places import check_folder_place, own_command
 from crossbit.cli.queries import query_encoder
 from crossbit.cli.showcase import (
     TYPED,
@@ -66,6 +67,7 @@ def demo(
     a page (report.html), a contact sheet (contact_sheet.png) and the scores (scores.json).
     """
     check_target(out / "collection", overwrite=True)
+    check_folder_place(out)
     began = time.perf_counter()
     tell: Callable[[str], None] = (lambda sentence: None) if as_json else show
     kept = f"What was finished stands in {out}; encoded features are kept, so the same command starts faster."
@@ -125,7 +127,7 @@ def present(dataset: Dataset, entrants: Sequence[Entrant], out: Path, seed: int,
         "scores_file": str(out / "scores.json"),
         "hasher": str(out / "hasher.safetensors"),
         "collection": str(collection.path),
-        "next": f'crossbit search {shlex.quote(str(collection.path))} "{TYPED[0]}"',
+        "next": f'{own_command()} search {shlex.quote(str(collection.path))} "{TYPED[0]}"',
         "scores": {
             name: {scores.protocol.name: scores.to_json() for scores in evaluation.scores}
             for name, (_, evaluation) in evaluations.items()

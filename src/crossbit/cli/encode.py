@@ -11,6 +11,7 @@ import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.options import AsJson, Data, HasherFile
+from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.codes import Codes
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
@@ -34,6 +35,7 @@ def encode(
     """
     if out.suffix != ".npz":
         raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
+    check_file_place(out)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         image, text = codes_of(loaded, load_dataset(data, progress=progress))
@@ -62,6 +64,7 @@ def index(
 ) -> None:
     """Build a searchable collection of all pairs of DATA."""
     check_target(out, overwrite=overwrite)  # before the long work, not after it
+    check_folder_place(out)
     began = time.perf_counter()
     with when_stopped(f"No collection was built; what stood at {out} before is untouched."):  # noqa: SIM117
         with progress_shown() as progress:
@@ -82,7 +85,7 @@ def index(
     if dataset.skipped:
         first = dataset.skipped[0]
         show(f"{len(dataset.skipped)} items could not be read and were left out; the first: {first.reason}")
-    show(f'Next:  crossbit search {out} "{example_words(dataset)}"')
+    show(f'Next:  {own_command()} search {out} "{example_words(dataset)}"')
 
 
 def build_collection(

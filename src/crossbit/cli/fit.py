@@ -10,6 +10,7 @@ import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.options import AsJson, Bits, Data, Seed
+from crossbit.cli.places import check_file_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset, load_dataset
 from crossbit.hasher import Hasher
@@ -37,6 +38,7 @@ def fit(
 
     Only the train rows of DATA are learned from; labels are used by supervised methods alone.
     """
+    check_file_place(out)
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
     kept = (
         f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."
@@ -67,9 +69,9 @@ def fit(
         f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {len(dataset.split.train)} pairs of "
         f"{dataset.name} in {seconds:.1f} s."
     )
-    show(f"Next:  crossbit index {out} {data} --out collection")
+    show(f"Next:  {own_command()} index {out} {data} --out collection")
     if dataset.pairs.labels is not None:
-        show(f"or     crossbit evaluate {out} {data}")
+        show(f"or     {own_command()} evaluate {out} {data}")
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:
