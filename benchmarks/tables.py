@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -102,14 +104,23 @@ def method_pages() -> str:
 
 def _method_page(name: str, kind: type[Method]) -> str:
     told = (kind.__doc__ or "").split("\n\n")
-    traits = ["needs labels" if kind.supervised else "needs no labels"]
+    traits = ["Needs labels." if kind.supervised else "Needs no labels."]
     if kind.paper.reconstruction:
-        traits.append("**a reconstruction**: the paper's text is not public")
-    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} It {' and is '.join(traits)}."]
-    departures = [_plain(part) for part in told[1:] if part.strip().startswith("Departure")]
-    lines += [line for part in departures for line in ("", part)]
-    rows = [[f"`{field.name}`", f"`{_default(field)}`"] for field in dataclasses.fields(kind)]
-    return "\n".join([*lines, "", tables.markdown(["setting", "default"], rows, figures=False)])
+        traits.append("**A reconstruction**: the paper's text is not public.")
+    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} {' '.join(traits)}"]
+    lines += [line for part in told[1:] if "Departure" in part for line in ("", _plain(part))]
+    meanings = _meanings(kind)
+    rows = [[f"`{f.name}`", f"`{_default(f)}`", meanings.get(f.name, "")] for f in dataclasses.fields(kind)]
+    return "\n".join([*lines, "", tables.markdown(["setting", "default", "meaning"], rows, figures=False)])
+
+
+def _meanings(kind: type[Method]) -> dict[str, str]:
+    """What the comment behind each field says."""
+    found = {"n_bits": "the code length", "seed": "the same seed gives the same codes"}
+    for owner in reversed(kind.__mro__):
+        if issubclass(owner, Method):
+            found |= dict(re.findall(r"^    (\w+): [^#\n]*=[^#\n]*# (.+)$", inspect.getsource(owner), re.MULTILINE))
+    return {name: told.replace("|", "or") for name, told in found.items()}
 
 
 def _plain(text: str) -> str:
