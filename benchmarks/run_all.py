@@ -26,7 +26,8 @@ from crossbit.experiment import Job, expected_of, read_experiments, read_result,
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM")}
 # Seconds of one job where no earlier result tells: rough, for the order and the first guess of the remaining time.
-GUESS = {"random-projection": 4, "cca-sign": 5, "cca-itq": 8, "djsrh": 80, "jdsh": 100, "dcmh": 100, "kdcmh": 150}
+GUESS = {"random-projection": 1, "cca-sign": 2, "cca-itq": 3, "djsrh": 120, "jdsh": 350, "dcmh": 150, "kdcmh": 450}
+SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 
 
 def data_folder() -> Path:
@@ -95,7 +96,7 @@ def seconds_of(job: Job, path: Path) -> float:
     try:
         return float(read_result(path).details["cost"]["fit_wall_seconds"]) + 5
     except (CrossbitError, KeyError):
-        return GUESS.get(job.experiment.method, 5)
+        return GUESS.get(job.experiment.method, 1) * SHARE.get(job.experiment.data, 1) + 3
 
 
 def turn(due: Due) -> tuple[object, ...]:
