@@ -16,6 +16,7 @@ from PIL import Image
 from crossbit import Codes, Hasher
 from crossbit.cli import main
 from crossbit.cli.document import document
+from crossbit.cli.fit import one_thread
 from crossbit.cli.places import own_command
 from crossbit.collection import Collection
 from crossbit.errors import CrossbitError
@@ -383,6 +384,22 @@ def test_ctrl_c_during_fit_names_the_checkpoint(made: Run, tmp_path: Path, monke
     assert code == 130
     assert "No hasher was written" in err
     assert (tmp_path / "hasher.safetensors").read_bytes() == before
+
+
+def test_fitting_keeps_to_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        with one_thread():
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_help_names_every_command(run: Run) -> None:
