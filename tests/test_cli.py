@@ -16,7 +16,6 @@ from PIL import Image
 from crossbit import Codes, Hasher
 from crossbit.cli import main
 from crossbit.cli.document import document
-from crossbit.cli.fit import one_thread
 from crossbit.cli.places import own_command
 from crossbit.collection import Collection
 from crossbit.errors import CrossbitError
@@ -30,6 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     """Run the command line in an empty folder: exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # main would set it, for the tests that follow too
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["crossbit", *words])
@@ -386,20 +386,15 @@ def test_ctrl_c_during_fit_names_the_checkpoint(made: Run, tmp_path: Path, monke
     assert (tmp_path / "hasher.safetensors").read_bytes() == before
 
 
-def test_fitting_keeps_to_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        with one_thread():
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-        monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        with one_thread():
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize(("chosen", "threads"), [(None, "1"), ("2", "2")])
+def test_torch_gets_one_thread_unless_told_otherwise(
+    run: Run, monkeypatch: pytest.MonkeyPatch, chosen: str | None, threads: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen or "1")
+    if chosen is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run("--version")[0] == 0
+    assert os.environ["OMP_NUM_THREADS"] == threads
 
 
 def test_help_names_every_command(run: Run) -> None:

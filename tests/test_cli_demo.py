@@ -62,6 +62,7 @@ class ToyWriter:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The demonstration on a toy data set in place of emoji."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # main would set it, for the tests that follow too
     monkeypatch.setattr(demo_module, "load_dataset", lambda name, progress: toy())
     monkeypatch.setattr(demo_module, "query_encoder", lambda hasher, modality: ToyWriter())
     return tmp_path

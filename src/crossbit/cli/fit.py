@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -80,29 +76,8 @@ def fit(
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:
     """A hasher learned from a data set's train rows, bound to the encoders of its features."""
-    with one_thread():
-        hasher = method.fit(dataset.pairs[dataset.split.train], progress=progress, checkpoint=checkpoint)
+    hasher = method.fit(dataset.pairs[dataset.split.train], progress=progress, checkpoint=checkpoint)
     return bound_to(hasher, dataset)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch inside the block, unless the person chose a number (OMP_NUM_THREADS).
-
-    Batches are small: a second thread gains little, and where other programs want the same cores the threads wait
-    for each other (measured: nine times slower on two shared cores). One thread also gives the same codes on
-    machines with other numbers of cores.
-    """
-    torch = sys.modules.get("torch")  # there if the method needs it; not imported for those that do not
-    if torch is None or "OMP_NUM_THREADS" in os.environ:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def bound_to(hasher: Hasher, dataset: Dataset) -> Hasher:
