@@ -321,7 +321,7 @@ def test_a_folder_of_pictures_from_fit_to_search(run: Run, tmp_path: Path) -> No
     code, out, _ = run("index", "hasher.safetensors", "mine")
     assert code == 0
     assert "12 items" in out
-    assert "1 items could not be read" in out
+    assert "Left out: 1, the first: " in out
     assert "broken.png" in out
     code, out, _ = run("search", "collection", "a picture of moss", "--among", "text", "-k", "3", "--json")
     hits = json.loads(out)["hits"]
@@ -384,6 +384,25 @@ def test_ctrl_c_during_fit_names_the_checkpoint(made: Run, tmp_path: Path, monke
     assert code == 130
     assert "No hasher was written" in err
     assert (tmp_path / "hasher.safetensors").read_bytes() == before
+
+
+def test_data_that_repeats_a_query_is_refused_or_trimmed(made: Run, tmp_path: Path) -> None:
+    with np.load(tmp_path / "data.npz") as data:
+        image, text = data["image"].copy(), data["text"].copy()
+    image[5], text[5] = image[50], text[50]
+    write_data(tmp_path / "data.npz", image=image, text=text)
+    for words in (
+        ("fit", "data.npz", "--method", "cca-itq", "--bits", "4"),
+        ("evaluate", "hasher.safetensors", "data.npz"),
+    ):
+        code, out, err = made(*words)
+        assert (code, out) == (1, "")
+        assert "query row 50 = row 5" in err
+        assert "--drop-duplicates" in err
+        assert made(*words, "--drop-duplicates")[0] == 0
+    assert json.loads(made(*words, "--drop-duplicates", "--json")[1])["n_database"] == 39
+    result = json.loads(made("index", "hasher.safetensors", "data.npz", "--overwrite", "--json")[1])
+    assert (result["n"], result["skipped"]) == (N, [])
 
 
 @pytest.mark.parametrize(("chosen", "threads"), [(None, "1"), ("2", "2")])

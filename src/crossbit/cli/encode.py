@@ -10,12 +10,13 @@ import numpy as np
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
+from crossbit.cli.data import load_items
 from crossbit.cli.options import AsJson, Data, HasherFile
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.codes import Codes
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
-from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets import Dataset
 from crossbit.datasets.folder import Files
 from crossbit.errors import MismatchError, SettingsError
 from crossbit.files import whole_file
@@ -38,7 +39,7 @@ def encode(
     check_file_place(out)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        image, text = codes_of(loaded, load_dataset(data, progress=progress))
+        image, text = codes_of(loaded, load_items(data, progress))
         with whole_file(out) as part, part.open("wb") as file:
             np.savez(
                 file,
@@ -68,23 +69,24 @@ def index(
     began = time.perf_counter()
     with when_stopped(f"No collection was built; what stood at {out} before is untouched."):  # noqa: SIM117
         with progress_shown() as progress:
-            dataset = load_dataset(data, progress=progress)
+            dataset = load_items(data, progress)
             collection = build_collection(out, Hasher.load(hasher), dataset, progress, overwrite=overwrite)
+    # Of a .npz file only rows of its split are ever left out; the collection has them all.
+    left_out = dataset.skipped if isinstance(dataset.pictures, Files) else ()
     result = {
         "collection": str(out),
         "n": len(collection),
         "n_bits": collection.n_bits,
         "hasher": collection.manifest.hasher,
-        "skipped": [{"row": skip.row, "reason": skip.reason} for skip in dataset.skipped],
+        "skipped": [{"row": skip.row, "reason": skip.reason} for skip in left_out],
         "seconds": round(time.perf_counter() - began, 3),
     }
     if as_json:
         show_json(result)
         return
     show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
-    if dataset.skipped:
-        first = dataset.skipped[0]
-        show(f"{len(dataset.skipped)} items could not be read and were left out; the first: {first.reason}")
+    if left_out:
+        show(f"Left out: {len(left_out)}, the first: {left_out[0].reason}")
     show(f'Next:  {own_command()} search {out} "{example_words(dataset)}"')
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
+from crossbit.cli.data import load_data
 from crossbit.cli.encode import check_encoders
-from crossbit.cli.options import AsJson, Data, HasherFile
-from crossbit.datasets import load_dataset
+from crossbit.cli.options import AsJson, Data, DropDuplicates, HasherFile
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, Evaluation, EvaluationProtocol
 from crossbit.evaluation import evaluate as measure
@@ -20,6 +20,7 @@ def evaluate(
     hasher: HasherFile,
     data: Data,
     protocol: Annotated[str, typer.Option(help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}.")] = "PALL,P50",
+    drop_duplicates: DropDuplicates = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a hasher on DATA with labels.
@@ -30,7 +31,7 @@ def evaluate(
     protocols = protocols_named(protocol)
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        dataset = load_dataset(data, progress=progress)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates)
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, tuple(protocols.values()))
     if as_json:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.options import AsJson, Bits, Data, Seed
+from crossbit.cli.data import load_data
+from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
 from crossbit.cli.places import check_file_place, own_command
 from crossbit.cli.settings import method_with
-from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets import Dataset
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.progress import Progress
@@ -32,6 +33,7 @@ def fit(
         Path | None,
         typer.Option(help="A folder for the last finished epoch: the same command goes on from there after a stop."),
     ] = None,
+    drop_duplicates: DropDuplicates = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn a hasher from DATA and write it to a file.
@@ -46,7 +48,7 @@ def fit(
         else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
     )
     with when_stopped(kept), progress_shown() as progress:
-        dataset = load_dataset(data, progress=progress)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates)
         began = time.perf_counter()
         hasher = fit_on(learner, dataset, progress, checkpoint)
         seconds = time.perf_counter() - began

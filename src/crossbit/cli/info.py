@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
+from crossbit.cli.data import load_items
 from crossbit.cli.options import AsJson, Data
 from crossbit.codes import Codes
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
-from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets import Dataset
 from crossbit.errors import FileFormatError
 from crossbit.hasher import Hasher
 
@@ -90,7 +91,7 @@ def _codes(path: Path) -> dict[str, Any] | None:
 
 def _data(name: str) -> dict[str, Any]:
     with progress_shown() as progress:
-        dataset: Dataset = load_dataset(name, progress=progress)
+        dataset: Dataset = load_items(name, progress)
     labels = dataset.pairs.labels
     return {
         "kind": "data",

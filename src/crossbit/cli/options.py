@@ -16,5 +16,9 @@ Data = Annotated[
 HasherFile = Annotated[Path, typer.Argument(help="A hasher file, as crossbit fit writes it.", metavar="HASHER")]
 CollectionFolder = Annotated[Path, typer.Argument(help="A folder that crossbit index built.", metavar="COLLECTION")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document on stdout.")]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option("--drop-duplicates", help="Take what repeats a query out of train and database, not refuse DATA."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed gives the same codes.", min=0)]
 Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]
