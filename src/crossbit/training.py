@@ -28,7 +28,8 @@ class Batch:
 
     rows: (b,) their numbers among the training pairs. image, text: (b, d) features. image_real, text_real:
     (b, n_bits) network outputs. image_code, text_code: (b, n_bits) relaxed codes tanh(alpha * real) in (-1, 1).
-    epoch: from 0. turn: which network learns now, "image", "text" or "both".
+    epoch: from 0. turn: which network learns now, "image", "text" or "both"; in a turn of one network the outputs of
+    the other one have no rows, since its objective compares with buffered outputs.
     """
 
     rows: Tensor
@@ -55,6 +56,10 @@ class Objective(nn.Module):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch; alternating methods refresh their codes here."""
+
+    def inputs(self, rows: Tensor, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The networks' inputs for a batch, out of all n features; an objective that augments does it here."""
+        return image[rows], text[rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,10 @@ class DeepMethod(Method):
 
     def alpha(self, epoch: int) -> float:
         """The slope of the tanh continuation; 1 for methods that have none."""
+        return 1.0
+
+    def rate_factor(self, progress: float) -> float:
+        """What the learning rates are multiplied with when a share of 0 to 1 of all steps is done."""
         return 1.0
 
     def turns(self) -> tuple[str, ...]:
@@ -128,7 +137,7 @@ def train(
     device = torch.device(method.device)
     for module in (image, text, objective):
         module.to(device)
-    features = tuple(torch.tensor(rows, device=device) for rows in (pairs.image, pairs.text))
+    features = (torch.tensor(pairs.image, device=device), torch.tensor(pairs.text, device=device))
     optimiser = method.optimiser(image, text, objective)
     saved = Checkpoint(folder, key=f"{method.name} {method.settings()} {pairs.fingerprint()}")
     modules = {"image": image, "text": text, "objective": objective}
@@ -139,7 +148,8 @@ def train(
         objective.start_epoch(epoch)
         sums: dict[str, Tensor] = {}
         batches = [rows for turn in method.turns() for rows in shuffled(len(pairs), method.batch_size, turn)]
-        for turn, rows in batches:
+        for number, (turn, rows) in enumerate(batches):
+            set_rates(optimiser, method.rate_factor((epoch + number / len(batches)) / method.epochs))
             terms = one_step(method, image, text, objective, optimiser, features, rows.to(device), epoch, turn)
             for name, term in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + term.detach()
@@ -160,18 +170,17 @@ def one_step(
     text: HashNet,
     objective: Objective,
     optimiser: torch.optim.Optimizer,
-    features: tuple[Tensor, ...],
+    features: tuple[Tensor, Tensor],
     rows: Tensor,
     epoch: int,
     turn: str,
 ) -> dict[str, Tensor]:
-    """One batch: forward, loss, backward, update. In a turn of one network the other one is held fixed."""
-    image.train(turn != "text"), text.train(turn != "image")
-    image_rows, text_rows = features[0][rows], features[1][rows]
-    with torch.set_grad_enabled(turn != "text"):
-        image_real = image(image_rows)
-    with torch.set_grad_enabled(turn != "image"):
-        text_real = text(text_rows)
+    """One batch: forward, loss, backward, update."""
+    image.train(), text.train()
+    image_rows, text_rows = objective.inputs(rows, *features)
+    nothing = image_rows.new_empty(0, method.n_bits)
+    image_real = nothing if turn == "text" else image(image_rows)
+    text_real = nothing if turn == "image" else text(text_rows)
     alpha = method.alpha(epoch)
     image_code, text_code = torch.tanh(alpha * image_real), torch.tanh(alpha * text_real)
     batch = Batch(rows, image_rows, text_rows, image_real, text_real, image_code, text_code, epoch, turn)
@@ -180,6 +189,12 @@ def one_step(
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return terms
+
+
+def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's rate to its first one times a factor; a function of the step alone, so that it can resume."""
+    for group in optimiser.param_groups:
+        group["lr"] = group.setdefault("first_lr", group["lr"]) * factor
 
 
 def shuffled(n: int, batch_size: int, turn: str) -> list[tuple[str, Tensor]]:

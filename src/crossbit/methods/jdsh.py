@@ -84,7 +84,7 @@ class JDSH(DeepMethod):
             {"params": image.parameters(), "lr": self.learning_rate_image},
             {"params": text.parameters(), "lr": self.learning_rate_text},
         ]
-        return torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay)
+        return torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
 
     def objective(self, pairs: PairedFeatures) -> Objective:
         """The batch's joint similarity, weighted by the distribution measured on all training pairs."""
