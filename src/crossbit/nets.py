@@ -65,6 +65,20 @@ def hidden_net(d: int, n_bits: int, hidden: int) -> HashNet:
     return HashNet(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, n_bits))
 
 
+def regular_net(features: Features, n_bits: int, hidden: int, input_dropout: float, dropout: float) -> HashNet:
+    """One hidden layer between standardised, partly dropped inputs and normalised outputs: hard to over-fit."""
+    return HashNet(
+        Standardise(features),
+        nn.Dropout(input_dropout),
+        nn.Linear(features.shape[1], hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, n_bits),
+        nn.BatchNorm1d(n_bits, affine=False),
+    )
+
+
 @dataclass(frozen=True)
 class _Affine:
     """A pending affine map x @ weight + bias in float64, to which the steps that follow are folded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.nets import HashNet
 from crossbit.pairs import PairedFeatures
-from crossbit.progress import Progress, Step
+from crossbit.progress import Progress, Step, silent
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,19 @@ class DeepMethod(Method):
         return ("both",)
 
     def _fit(self, pairs: PairedFeatures, progress: Progress, checkpoint: Path | None) -> Hasher:
+        return self.learn(pairs, self.objective, progress, checkpoint)
+
+    def learn(
+        self,
+        pairs: PairedFeatures,
+        objective: Callable[[PairedFeatures], Objective],
+        progress: Progress = silent,
+        checkpoint: Path | None = None,
+    ) -> Hasher:
+        """Train fresh networks on an objective made for the pairs, under this method's seed."""
         with seeded(self.seed, self.device):
             image, text = self.networks(pairs)
-            report = train(self, pairs, image, text, self.objective(pairs), progress, checkpoint)
+            report = train(self, pairs, image, text, objective(pairs), progress, checkpoint)
         return Hasher(image.cpu().hash_function(), text.cpu().hash_function(), report=report)
 
 
