@@ -45,7 +45,8 @@ CREDIT = "Emoji pictures: Twemoji, graphics licensed CC BY 4.0 by Twitter, Inc. 
 
 
 ENTRANTS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
-    # On emoji the teacher's codes hardly change after a tenth of the published 300 epochs; this is for the clock.
+    # JDSH on its own, at the student's code length: fewer than the published 300 epochs, for the clock. The student
+    # fits a teacher of its own inside, by its defaults.
     ("teacher", "jdsh", {"epochs": 60}),
     ("student", "kdcmh", {}),
     ("baseline", "cca-itq", {}),

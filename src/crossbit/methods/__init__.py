@@ -18,6 +18,7 @@ METHODS: dict[str, str] = {
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
 
