@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from crossbit.datasets import Dataset, load_dataset
 from crossbit.errors import SplitError
+from crossbit.hasher import Hasher
 from crossbit.progress import Progress
 
+TextEncoder = Literal["minilm", "bag-of-words"]
 
-def load_data(source: str, progress: Progress, *, drop_duplicates: bool) -> Dataset:
+
+def load_data(
+    source: str, progress: Progress, *, drop_duplicates: bool, text_encoder: TextEncoder = "minilm"
+) -> Dataset:
     """The data set of a name or path. drop_duplicates: take what a query repeats out of train and database.
+
+    text_encoder: reads the words of what is encoded here; a .npz file has its features already.
 
     Raises what the loader raises; a split with such repetitions is refused with a word on --drop-duplicates.
     """
     try:
-        return load_dataset(source, duplicates="drop" if drop_duplicates else "refuse", progress=progress)
+        duplicates = "drop" if drop_duplicates else "refuse"
+        return load_dataset(source, text_encoder=text_encoder, duplicates=duplicates, progress=progress)
     except SplitError as error:
         raise SplitError(str(error).replace('duplicates="drop"', "--drop-duplicates")) from error
 
 
-def load_items(source: str, progress: Progress) -> Dataset:
+def load_items(source: str, progress: Progress, *, text_encoder: TextEncoder = "minilm") -> Dataset:
     """A data set whose pairs are wanted and whose split is not: repetitions within it do not matter."""
-    return load_data(source, progress, drop_duplicates=True)
+    return load_data(source, progress, drop_duplicates=True, text_encoder=text_encoder)
+
+
+def text_encoder_of(hasher: Hasher) -> TextEncoder:
+    """The text encoder whose features a hasher takes: data is encoded for a hasher as what it was fitted on was."""
+    return "bag-of-words" if hasher.encoders.get("text", "").startswith("bag-of-words-") else "minilm"

@@ -7,7 +7,7 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,9 +110,14 @@ def fit_entrants(dataset: Dataset, bits: int, seed: int, progress: Progress, *, 
     for role, name, settings in QUICK_ENTRANTS if quick else ENTRANTS:
         method: Method = load_method(name)().with_settings({**settings, "n_bits": bits, "seed": seed})
         began = time.perf_counter()
-        hasher = fit_on(method, dataset, progress)
+        hasher = fit_on(method, dataset, _named(role, progress))
         entrants.append(Entrant(name.upper(), role, hasher, time.perf_counter() - began))
     return entrants
+
+
+def _named(role: str, progress: Progress) -> Progress:
+    """The same progress with the role before each stage: the student's own teacher is not the teacher shown."""
+    return lambda step: progress(replace(step, stage=f"{role}: {step.stage}"))
 
 
 def present(dataset: Dataset, entrants: Sequence[Entrant], out: Path, seed: int, progress: Progress) -> dict[str, Any]:
@@ -179,6 +184,12 @@ def report_of(
         "encoders": "; ".join(f"{side}: {name}" for side, name in dataset.encoders.items()),
         "versions": f"crossbit {__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
     }
+    if "teacher" in compared[-1].hasher.settings:
+        teacher, student = compared[0].name, compared[-1].name
+        made["teacher and student"] = (
+            f"{teacher} is shown on its own, at the student's code length; {student} learns from a teacher of its own, "
+            "named among its settings."
+        )
     title = f"crossbit: {dataset.name} in {n_bits} bits"
     return Report(title, introduction, n_bits, questions, lines, protocols, made, CREDIT)
 

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import load_items
+from crossbit.cli.data import load_items, text_encoder_of
 from crossbit.cli.options import AsJson, Data, HasherFile
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.codes import Codes
@@ -39,7 +39,7 @@ def encode(
     check_file_place(out)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        image, text = codes_of(loaded, load_items(data, progress))
+        image, text = codes_of(loaded, load_items(data, progress, text_encoder=text_encoder_of(loaded)))
         with whole_file(out) as part, part.open("wb") as file:
             np.savez(
                 file,
@@ -69,8 +69,9 @@ def index(
     began = time.perf_counter()
     with when_stopped(f"No collection was built; what stood at {out} before is untouched."):  # noqa: SIM117
         with progress_shown() as progress:
-            dataset = load_items(data, progress)
-            collection = build_collection(out, Hasher.load(hasher), dataset, progress, overwrite=overwrite)
+            loaded = Hasher.load(hasher)
+            dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded))
+            collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
     # Of a .npz file only rows of its split are ever left out; the collection has them all.
     left_out = dataset.skipped if isinstance(dataset.pictures, Files) else ()
     result = {
@@ -111,13 +112,14 @@ def build_collection(
         text=text,
         without_image=np.flatnonzero(~dataset.pairs.image.any(axis=1)),
         without_text=np.flatnonzero(~dataset.pairs.text.any(axis=1)),
+        vocabulary=dataset.vocabulary,
         overwrite=overwrite,
     )
 
 
 def names_of(dataset: Dataset) -> tuple[list[str], list[str]]:
-    """An id and a picture's path for every pair: the row number, and the paths where the data is a folder."""
-    ids = [str(row) for row in range(len(dataset))]
+    """An id and a picture's path for every pair: row numbers where it has no ids, and the paths of a folder."""
+    ids = list(dataset.ids) or [str(row) for row in range(len(dataset))]
     paths = dataset.pictures.paths if isinstance(dataset.pictures, Files) else ()
     return ids, [str(path.absolute()) for path in paths]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import load_data
+from crossbit.cli.data import load_data, text_encoder_of
 from crossbit.cli.encode import check_encoders
 from crossbit.cli.options import AsJson, Data, DropDuplicates, HasherFile
 from crossbit.errors import SettingsError
@@ -31,7 +31,7 @@ def evaluate(
     protocols = protocols_named(protocol)
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder_of(loaded))
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, tuple(protocols.values()))
     if as_json:

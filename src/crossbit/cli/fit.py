@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import load_data
+from crossbit.cli.data import TextEncoder, load_data
 from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
 from crossbit.cli.places import check_file_place, own_command
 from crossbit.cli.settings import method_with
@@ -33,6 +33,12 @@ def fit(
         Path | None,
         typer.Option(help="A folder for the last finished epoch: the same command goes on from there after a stop."),
     ] = None,
+    text_encoder: Annotated[
+        TextEncoder,
+        typer.Option(
+            help="What reads the words of emoji or a folder; the vocabulary of a bag of words goes into collections."
+        ),
+    ] = "minilm",
     drop_duplicates: DropDuplicates = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +54,7 @@ def fit(
         else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
     )
     with when_stopped(kept), progress_shown() as progress:
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder)
         began = time.perf_counter()
         hasher = fit_on(learner, dataset, progress, checkpoint)
         seconds = time.perf_counter() - began

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossbit.codes import Codes
-from crossbit.encoders import Encoder, encoder_of
+from crossbit.encoders import BagOfWords, Encoder, encoder_of
 from crossbit.errors import DataError, MismatchError
 from crossbit.hasher import Hasher
 
 
-def encode_words(hasher: Hasher, words: str) -> Codes:
+def encode_words(hasher: Hasher, words: str, vocabulary: BagOfWords | None = None) -> Codes:
     """The code of a typed text; raises DataError for one without words, MismatchError without a fitting encoder."""
     if not words.strip():
         raise DataError('The query has no words; type what you look for, such as "a red fruit".')
-    encoded = query_encoder(hasher, "text").encode([words])
+    encoded = query_encoder(hasher, "text", vocabulary).encode([words])
     if not len(encoded.features) or not encoded.features.any():
         raise DataError(f"The query {words!r} has no word that the text encoder knows; try other words.")
     return hasher.encode_texts(encoded.features)
@@ -28,8 +28,11 @@ def encode_picture(hasher: Hasher, path: Path) -> Codes:
     return hasher.encode_images(encoded.features)
 
 
-def query_encoder(hasher: Hasher, modality: str) -> Encoder:
-    """The packaged encoder that a hasher's features of a modality came from; raises MismatchError without one."""
+def query_encoder(hasher: Hasher, modality: str, vocabulary: BagOfWords | None = None) -> Encoder:
+    """The encoder that a hasher's features of a modality came from; raises MismatchError without one.
+
+    vocabulary: a collection's bag of words, where it has one.
+    """
     fingerprint = hasher.encoders.get(modality)
     instead = "search by an item instead (--item ID)."
     if fingerprint is None:
@@ -37,6 +40,8 @@ def query_encoder(hasher: Hasher, modality: str) -> Encoder:
         raise MismatchError(
             f"This hasher was fitted on features from a file, so crossbit cannot encode new {what} for it; {instead}"
         )
+    if vocabulary is not None and vocabulary.fingerprint() == fingerprint:
+        return vocabulary
     try:
         return encoder_of(fingerprint)
     except MismatchError as error:

@@ -16,13 +16,14 @@ from crossbit.codes import Codes
 from crossbit.collection.build import build_folder
 from crossbit.collection.items import Items, StoredItems, write_items
 from crossbit.collection.manifest import Manifest, file_checksum
+from crossbit.encoders import BagOfWords
 from crossbit.errors import CrossbitError, DataError, FileFormatError, MismatchError, SettingsError, WidthError
 from crossbit.hasher import Hasher
 from crossbit.index import ExactIndex
 
 Modality = Literal["image", "text"]
 OTHER: dict[Modality, Modality] = {"image": "text", "text": "image"}
-HASHER, ITEMS = "hasher.safetensors", "items.parquet"
+HASHER, ITEMS, VOCABULARY = "hasher.safetensors", "items.parquet", "vocabulary.json"
 CODES: dict[Modality, str] = {"image": "image-codes.npy", "text": "text-codes.npy"}
 
 
@@ -43,7 +44,8 @@ class Collection:
     """A searchable folder, opened. path: the folder. hasher: what made its codes and encodes queries.
 
     items: the names of the items. codes: by modality, the codes of the items that have it, in the order of `rows`.
-    rows: by modality, the item rows the codes belong to.
+    rows: by modality, the item rows the codes belong to. vocabulary: what makes typed words into features where the
+    hasher's texts are bags of words; None with another encoder, or where it was not given.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Collection:
     items: StoredItems
     codes: dict[Modality, Codes]
     rows: dict[Modality, NDArray[np.int64]]
+    vocabulary: BagOfWords | None = None
 
     @classmethod
     def create(
@@ -64,15 +67,17 @@ class Collection:
         text: Codes | None = None,
         without_image: NDArray[np.integer] | tuple[int, ...] = (),
         without_text: NDArray[np.integer] | tuple[int, ...] = (),
+        vocabulary: BagOfWords | None = None,
         overwrite: bool = False,
     ) -> Self:
         """Build a collection at `path`, whole or not at all, and open it.
 
         image, text: (n, n_bits) codes, one row an item; None where no item has that modality. without_image,
-        without_text: rows of items that lack it, whose codes are left out. overwrite: replace a collection there.
+        without_text: rows of items that lack it, whose codes are left out. vocabulary: the bag of words that the
+        hasher's text features come from, kept so that typed words can ask. overwrite: replace a collection there.
 
-        Raises SettingsError, WidthError or DataError for what does not fit, FileFormatError when something stands
-        at `path` that is no collection.
+        Raises SettingsError, WidthError, MismatchError or DataError for what does not fit, FileFormatError when
+        something stands at `path` that is no collection.
         """
         n = len(items)
         present = {"image": _present(image, without_image, n, "image"), "text": _present(text, without_text, n, "text")}
@@ -83,8 +88,12 @@ class Collection:
                 f"{int(np.flatnonzero(nothing)[0])}; leave them out."
             )
 
+        _check_vocabulary(vocabulary, hasher)
+
         def write_files(folder: Path) -> Manifest:
             hasher.save(folder / HASHER)
+            if vocabulary is not None:
+                vocabulary.save(folder / VOCABULARY)
             for modality, codes in (("image", image), ("text", text)):
                 rows = np.flatnonzero(present[modality])
                 _check_bits(codes, hasher)
@@ -132,7 +141,8 @@ class Collection:
     @classmethod
     def _read(cls, path: Path, manifest: Manifest) -> Self:
         folder = path / manifest.folder
-        for name in (HASHER, *CODES.values(), ITEMS):
+        optional = [VOCABULARY] if VOCABULARY in manifest.files else []
+        for name in (HASHER, *CODES.values(), ITEMS, *optional):
             if not (folder / name).is_file():
                 raise FileFormatError(f"{folder / name} is missing. Build the collection again with  crossbit index.")
             if file_checksum(folder / name) != manifest.files.get(name):
@@ -150,7 +160,8 @@ class Collection:
                 raise FileFormatError(
                     f"{folder / name} has {len(codes[modality])} codes for {len(rows[modality])} items."
                 )
-        return cls(path, manifest, Hasher.load(folder / HASHER), items, codes, rows)
+        vocabulary = BagOfWords.load(folder / VOCABULARY) if optional else None
+        return cls(path, manifest, Hasher.load(folder / HASHER), items, codes, rows, vocabulary)
 
     def __len__(self) -> int:
         return self.manifest.n
@@ -246,6 +257,16 @@ def _present(codes: Codes | None, without: Any, n: int, what: str) -> NDArray[np
 def _check_bits(codes: Codes | None, hasher: Hasher) -> None:
     if codes is not None and codes.n_bits != hasher.n_bits:
         raise WidthError(f"The hasher makes {hasher.n_bits}-bit codes; the codes given have {codes.n_bits} bits.")
+
+
+def _check_vocabulary(vocabulary: BagOfWords | None, hasher: Hasher) -> None:
+    wanted = hasher.encoders.get("text")
+    if vocabulary is not None and vocabulary.fingerprint() != wanted:
+        raise MismatchError(
+            f"The vocabulary given is {vocabulary.fingerprint()}; the hasher's texts come from "
+            f"{wanted or 'elsewhere'}. Give the vocabulary that the hasher was fitted on, and bind the hasher to it "
+            "(Hasher.with_encoders)."
+        )
 
 
 def _check_modality(modality: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from crossbit.encoders.bag_of_words import BagOfWords
 from crossbit.encoders.encoder import Skipped
 from crossbit.errors import DataError, LabelError
 from crossbit.pairs import Labels, PairedFeatures, Split, check_labels, row_digests
@@ -21,9 +23,11 @@ class Dataset:
     or None, a finer second labelling. label_names, label_names_fine: names of the label columns, or empty where they
     are not known. pictures: n picture files' contents, or None where only features are known. encoders:
     fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, with reasons, by
-    their place in the source. revision: changes when the rows do.
+    their place in the source. revision: changes when the rows do. ids: n different names of the pairs, or empty where
+    they have none but their row numbers. vocabulary: what made the text features, where that is a bag of words.
 
-    Raises DataError for lengths that do not fit, SplitError for a query that is also in the database.
+    Raises DataError for lengths that do not fit or an id given twice, SplitError for a query that is
+    also in the database.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Dataset:
     encoders: Mapping[str, str] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     revision: str = ""
+    ids: tuple[str, ...] = ()
+    vocabulary: BagOfWords | None = None
 
     def __post_init__(self) -> None:
         n = len(self.pairs)
@@ -44,6 +50,11 @@ class Dataset:
             raise DataError(f"{self.name}: {n} pairs need {n} captions; got {len(self.captions)}.")
         if self.pictures is not None and len(self.pictures) != n:
             raise DataError(f"{self.name}: {n} pairs need {n} pictures; got {len(self.pictures)}.")
+        if self.ids and len(self.ids) != n:
+            raise DataError(f"{self.name}: {n} pairs need {n} ids, or none; got {len(self.ids)}.")
+        if len(set(self.ids)) < len(self.ids):
+            twice = next(name for name, times in Counter(self.ids).items() if times > 1)
+            raise DataError(f"{self.name}: ids must differ; {twice!r} is given twice.")
         if self.labels_fine is not None:
             object.__setattr__(self, "labels_fine", check_labels(self.labels_fine, n))
         for labels, names in ((self.pairs.labels, self.label_names), (self.labels_fine, self.label_names_fine)):

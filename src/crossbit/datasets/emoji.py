@@ -19,7 +19,7 @@ from PIL import Image
 
 from crossbit.datasets.dataset import Dataset
 from crossbit.datasets.label_words import remove_label_words, words
-from crossbit.encoders import EfficientNetLite0, encode_cached, load_text_encoder
+from crossbit.encoders import BagOfWords, EfficientNetLite0, encode_cached, load_text_encoder
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.pairs import Labels, PairedFeatures, Rows, Split
 from crossbit.progress import Progress, silent
@@ -105,6 +105,7 @@ def emoji_dataset(text_encoder: str = "minilm", cache: Path | None = None, progr
         pictures=pictures,
         encoders={"image": painter.fingerprint(), "text": writer.fingerprint()},
         revision=revision,
+        vocabulary=writer if isinstance(writer, BagOfWords) else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from crossbit.datasets.dataset import Dataset, without_duplicates
-from crossbit.encoders import EfficientNetLite0, encode_cached, load_text_encoder
+from crossbit.encoders import BagOfWords, EfficientNetLite0, encode_cached, load_text_encoder
 from crossbit.encoders.encoder import Encoded, Skipped
 from crossbit.errors import DataError
 from crossbit.pairs import PairedFeatures, Rows, Split
@@ -67,10 +67,10 @@ def folder_dataset(
 ) -> Dataset:
     """A folder of captioned pictures as a Dataset without labels; a tenth (1000 at most) are queries, drawn by seed.
 
-    text_encoder: "minilm", or "bag-of-words" with the vocabulary of the train captions. Pictures that cannot be
-    opened, and pairs with the picture and caption of an earlier one, are left out and named in `skipped`, where row
-    is the place among the pairs of `read_folder` (or among all pictures, for one without a caption). Raises DataError
-    where fewer than two pairs are left.
+    text_encoder: "minilm", or "bag-of-words" with the vocabulary of the train captions. A pair's id is its picture's
+    path below the folder. Pictures that cannot be opened, and pairs with the picture and caption of an earlier one,
+    are left out and named in `skipped`, where row is the place among the pairs of `read_folder` (or among all
+    pictures, for one without a caption). Raises DataError where fewer than two pairs are left.
     """
     found = read_folder(folder)
     painter = EfficientNetLite0()
@@ -97,6 +97,8 @@ def folder_dataset(
         encoders={"image": painter.fingerprint(), "text": writer.fingerprint()},
         skipped=(*found.skipped, *unopened, *doubles, *same_places),
         revision=f"{pairs.fingerprint()}-{split.fingerprint()}",
+        ids=tuple(found.paths[place].relative_to(folder).as_posix() for place in places),
+        vocabulary=writer if isinstance(writer, BagOfWords) else None,
     )
 
 
