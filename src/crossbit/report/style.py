@@ -83,7 +83,9 @@ code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
   .answer { grid-template-columns: 1fr; gap: .5rem; }
   .who { flex-direction: row; align-items: center; justify-content: space-between; }
   .who svg.code { width: 2.2rem; height: 2.2rem; }
-  .hits { grid-template-columns: repeat(auto-fill, minmax(4.8rem, 1fr)); }
+  .question { padding: 1rem; }
+  .hits { grid-template-columns: repeat(auto-fill, minmax(4rem, 1fr)); gap: .5rem; }
+  .hits svg.code { width: 1.4rem; height: 1.4rem; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
 }
 """
