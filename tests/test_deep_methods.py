@@ -8,6 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from crossbit.distribution import Distribution
+from crossbit.errors import LabelError, SettingsError
+from crossbit.methods.dcmh import DCMH, DCMHObjective
+from crossbit.methods.djsrh import DJSRH, DJSRHObjective
+from crossbit.methods.jdsh import JDSH, JDSHObjective
+from crossbit.pairs import PairedFeatures
+from crossbit.training import Batch
 from objective_oracles import (
     cosine,
     cosines,
@@ -19,14 +27,6 @@ from objective_oracles import (
     mean_square,
     scaled,
 )
-
-from crossbit.distribution import Distribution
-from crossbit.errors import LabelError, SettingsError
-from crossbit.methods.dcmh import DCMH, DCMHObjective
-from crossbit.methods.djsrh import DJSRH, DJSRHObjective
-from crossbit.methods.jdsh import JDSH, JDSHObjective
-from crossbit.pairs import PairedFeatures
-from crossbit.training import Batch
 
 N_BITS = 6
 
