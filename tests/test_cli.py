@@ -338,6 +338,83 @@ def test_a_folder_of_pictures_from_fit_to_search(run: Run, tmp_path: Path) -> No
     assert "needs labels" in err
 
 
+def test_a_bag_of_words_from_fit_to_search(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    (tmp_path / "mine").mkdir()
+    for number in range(12):
+        (tmp_path / "mine" / f"{number}.png").write_bytes(png(5 * number))
+        (tmp_path / "mine" / f"{number}.txt").write_text(f"a {'red' if number % 2 else 'blue'} tile {number % 3}")
+    words = ("fit", "mine", "--method", "random-projection", "--bits", "32", "--text-encoder", "bag-of-words")
+    assert run(*words)[0] == 0
+    assert run("encode", "hasher.safetensors", "mine")[0] == 0
+    assert 'search collection "a blue tile"' in run("index", "hasher.safetensors", "mine")[1]
+    code, out, err = run("search", "collection", "tile 1 a red", "--among", "text", "--json")
+    hits = json.loads(out)["hits"]
+    assert (code, err) == (0, "")
+    assert [(hit["caption"], hit["distance"]) for hit in hits[:2]] == [("a red tile 1", 0)] * 2
+    assert {hit["id"] for hit in hits[:2]} == {"1.png", "7.png"}
+    assert run("search", "collection", "--item", "7.png")[0] == 0
+    code, _, err = run("search", "collection", "zebra")
+    assert code == 1
+    assert "has no word that the text encoder knows" in err
+
+
+def test_ready_features_without_labels_from_fit_to_search(run: Run, tmp_path: Path) -> None:
+    write_data(tmp_path / "my data.npz", labels=None)
+    code, out, _ = run("fit", "my data.npz", "--method", "cca-itq", "--bits", "4")
+    assert code == 0
+    assert "index hasher.safetensors 'my data.npz'" in out
+    assert "evaluate" not in out
+    out = run("index", "hasher.safetensors", "my data.npz")[1]
+    assert out.rstrip().endswith("crossbit search collection --item 0")
+    assert run("search", "collection", "--item", "0")[0] == 0
+    code, _, err = run("evaluate", "hasher.safetensors", "my data.npz")
+    assert (code, "needs labels" in err) == (1, True)
+
+
+def test_pairs_without_words_are_left_out_and_named(run: Run, tmp_path: Path) -> None:
+    write_data(tmp_path / "data.npz")
+    with np.load(tmp_path / "data.npz") as data:
+        text = data["text"].copy()
+    text[7] = 0
+    write_data(tmp_path / "data.npz", text=text)
+    code, out, _ = run("fit", "data.npz", "--method", "cca-itq", "--bits", "4")
+    assert code == 0
+    assert "learned from 39 pairs" in out
+    assert "all-zero modality: rows 7" in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "expected"),
+    [
+        ({"labels": None}, ("dcmh",), "supervised and needs labels"),
+        ({}, ("kdcmh", "--set", "teacher=dcmh"), "teacher dcmh needs labels"),
+        ({"image": np.ones((N, 8), np.float32)}, ("cca-itq",), "All image features are the same"),
+        ({"text": np.zeros((N, 6), np.float32)}, ("cca-itq",), "nothing can be learned"),
+        ({"text": np.ones((50, 6), np.float32)}, ("cca-itq",), "60 image rows and 50 text rows"),
+        ({"train": np.array([0])}, ("cca-itq",), "at least 2 usable pairs"),
+        ({"labels": np.empty((N, 0))}, ("cca-itq",), "labels have no column"),
+    ],
+)
+def test_data_that_cannot_be_learned_from(
+    run: Run, tmp_path: Path, changes: dict[str, object], words: tuple[str, ...], expected: str
+) -> None:
+    pytest.importorskip("torch")
+    write_data(tmp_path / "data.npz", **changes)
+    code, out, err = run("fit", "data.npz", "--bits", "4", "--method", *words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert expected in err
+    assert not (tmp_path / "hasher.safetensors").exists()
+
+
+def test_more_bits_than_features_are_learned(run: Run, tmp_path: Path) -> None:
+    write_data(tmp_path / "data.npz")
+    for method in ("random-projection", "cca-sign", "cca-itq"):
+        assert run("fit", "data.npz", "--method", method, "--bits", "24")[0] == 0
+        assert Hasher.load(tmp_path / "hasher.safetensors").n_bits == 24
+
+
 def test_progress_is_drawn_on_a_terminal_and_apart_from_the_result(made: Run) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
@@ -504,3 +581,62 @@ def test_a_stopped_index_leaves_what_was_there(made: Run, tmp_path: Path, stop: 
     left = {path.name for path in tmp_path.iterdir()} - {"fresh", "cache"}
     assert left == {"collection", "data.npz", "hasher.safetensors"}
     assert len(list((tmp_path / place).iterdir())) == 2
+
+
+# A fit that waits when it has finished so many epochs, as if the next one took long.
+SECOND_EPOCH = """
+import time
+from crossbit.checkpoint import Checkpoint
+save, saved = Checkpoint.save, []
+def counted(self, *arguments):
+    save(self, *arguments)
+    saved.append(self)
+    if len(saved) == 4:
+        print("two epochs of each", flush=True)
+        time.sleep(600)
+Checkpoint.save = counted
+from crossbit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_fit_goes_on_from_the_last_epoch(
+    made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
+) -> None:
+    pytest.importorskip("torch")
+    from crossbit.checkpoint import Checkpoint
+
+    settings = ("teacher.epochs=2", "teacher.hidden=8", "teacher.n_bits=8", "hidden=8", "epochs=5")
+    words = ["fit", "data.npz", "--bits", "4", *(part for text in settings for part in ("--set", text))]
+    assert made(*words, "--out", "straight.safetensors")[0] == 0
+    before = (tmp_path / "hasher.safetensors").read_bytes()
+    with subprocess.Popen(
+        [sys.executable, "-c", SECOND_EPOCH, *words, "--checkpoint", "epochs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "two epochs of each\n"
+        process.send_signal(stop)
+        error = process.stderr.read()
+    assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
+    assert error.count("\n") == (1 if stop == signal.SIGINT else 0)
+    assert (tmp_path / "hasher.safetensors").read_bytes() == before
+    epochs: list[int] = []
+    restore = Checkpoint.restore
+
+    def noted(self: Checkpoint, *arguments: object) -> object:
+        history = restore(self, *arguments)  # type: ignore[arg-type]  # passed on as they came
+        epochs.append(len(history))
+        return history
+
+    monkeypatch.setattr(Checkpoint, "restore", noted)
+    assert made(*words, "--checkpoint", "epochs")[0] == 0
+    assert epochs == [2]
+    straight = Hasher.load(tmp_path / "straight.safetensors")
+    assert Hasher.load(tmp_path / "hasher.safetensors").fingerprint() == straight.fingerprint()
+    assert list((tmp_path / "epochs").iterdir()) == []

@@ -128,7 +128,8 @@ def test_ctrl_c_says_what_is_kept(
 
 def test_scores_are_those_of_an_evaluation(stage: Path) -> None:
     dataset, steps = toy(), list[Step]()
-    entrants = fit_entrants(dataset, 4, 1, silent, quick=True)
+    entrants = fit_entrants(dataset, 4, 1, steps.append, quick=True)
+    assert {step.stage for step in steps} == {"student: rotation"}
     result = present(dataset, entrants, stage / "out", 1, steps.append)
     for one in entrants:
         expected = evaluate(one.hasher, dataset.pairs, dataset.split)

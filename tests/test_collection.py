@@ -13,6 +13,7 @@ from PIL import Image
 from crossbit import Codes, Hasher, HashFunction
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import build_folder
+from crossbit.encoders import BagOfWords
 from crossbit.errors import (
     DataError,
     FileFormatError,
@@ -183,6 +184,42 @@ def test_a_damaged_file_is_named(place: Path, name: str, damage: str) -> None:
     with pytest.raises(FileFormatError, match=name) as caught:
         Collection.open(place)
     assert "Build the collection again" in str(caught.value)
+
+
+BAG = BagOfWords(("apple", "pear", "red", "süß"))
+
+
+def test_a_bag_of_words_is_kept_with_its_collection(tmp_path: Path) -> None:
+    hasher = HASHER.with_encoders(image="somewhere", text=BAG.fingerprint())
+    create = {"image": IMAGE_CODES, "text": TEXT_CODES}
+    made = Collection.create(tmp_path / "c", hasher, ITEMS, **create, vocabulary=BAG)
+    assert made.vocabulary == BAG
+    shutil.copytree(tmp_path / "c", tmp_path / "copy")
+    opened = Collection.open(tmp_path / "copy")
+    assert opened.vocabulary == BAG
+    features = opened.vocabulary.encode(["a red, red apple"]).features
+    assert (
+        opened.search_texts(features)[0] == made.search(hasher.encode_texts(np.array([[1, 0, 1, 0]])), among="image")[0]
+    )
+    assert Collection.create(tmp_path / "none", hasher, ITEMS, **create).vocabulary is None
+    with pytest.raises(MismatchError, match="the vocabulary that the hasher was fitted on"):
+        Collection.create(tmp_path / "other", hasher, ITEMS, **create, vocabulary=BagOfWords(("plum",)))
+    with pytest.raises(MismatchError, match="come from elsewhere"):
+        Collection.create(tmp_path / "other", HASHER, ITEMS, **create, vocabulary=BAG)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("damage", ["alter", "remove"])
+def test_a_damaged_vocabulary_is_named(tmp_path: Path, damage: str) -> None:
+    hasher = HASHER.with_encoders(image="somewhere", text=BAG.fingerprint())
+    Collection.create(tmp_path / "c", hasher, ITEMS, image=IMAGE_CODES, text=TEXT_CODES, vocabulary=BAG)
+    path = next((tmp_path / "c").glob("files-*/vocabulary.json"))
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_text(path.read_text("utf-8").replace("pear", "plum"), "utf-8")
+    with pytest.raises(FileFormatError, match=r"vocabulary\.json"):
+        Collection.open(tmp_path / "c")
 
 
 def rewrite(place: Path, **changes: object) -> None:

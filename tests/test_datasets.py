@@ -66,6 +66,8 @@ def test_a_record_serves_pictures_where_there_are_any() -> None:
     [
         ({"captions": ("a",)}, DataError, "4 captions; got 1"),
         ({"pictures": [b"a"]}, DataError, "4 pictures; got 1"),
+        ({"ids": ("a", "b")}, DataError, "4 ids, or none; got 2"),
+        ({"ids": ("a", "b", "c", "b")}, DataError, "'b' is given twice"),
         ({"labels_fine": np.eye(3)}, LabelError, r"\(4, classes\)"),
         ({"label_names": ("x", "y", "z")}, LabelError, "3 label names, but 2 label columns"),
         ({"label_names_fine": ("x",)}, LabelError, "1 label names, but no labels"),
@@ -97,6 +99,11 @@ def test_ready_features_are_read_as_they_stand(tmp_path: Path) -> None:
     assert data.revision != load_dataset(written(tmp_path, contents)).revision
 
 
+def test_ready_features_need_no_labels(tmp_path: Path) -> None:
+    data = read_features(written(tmp_path, {name: array for name, array in arrays().items() if "labels" not in name}))
+    assert (data.pairs.labels, data.labels_fine) == (None, None)
+
+
 def test_pictures_beside_the_features_are_served(tmp_path: Path) -> None:
     path = written(tmp_path, arrays())
     pictures = [png(shade) for shade in range(8)]
@@ -119,7 +126,7 @@ def test_pictures_beside_the_features_are_served(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "error", "message"),
     [
-        ("labels", None, FileFormatError, "lacks labels;"),
+        ("labels", np.empty((8, 0)), LabelError, "no column"),
         ("query", None, FileFormatError, "lacks query;"),
         ("image", np.full((8, 4), np.nan), DataError, "image features hold NaN"),
         ("image", np.zeros((7, 4)), DataError, "7 image rows and 8 text rows"),
@@ -227,6 +234,8 @@ def test_a_folder_becomes_a_data_set(tmp_path: Path) -> None:
     data = load_dataset(folder, cache=tmp_path / "cache")
     assert data.name == "photos"
     assert data.captions == tuple(f"a tile, number {number}" for number in (1, 0, 2, 3))
+    assert data.ids == ("a.PNG", "b.png", "deep/c.png", "deep/d.png")
+    assert data.vocabulary is None
     assert data.pairs.labels is None
     assert sorted([*data.split.query, *data.split.database]) == [0, 1, 2, 3]
     assert data.image_bytes(1) == (folder / "b.png").read_bytes()
@@ -248,6 +257,8 @@ def test_captions_that_an_encoder_cannot_tell_apart_do_not_stop_a_folder(tmp_pat
     assert len(data) == 7
     assert len(data.split.query) == 1
     assert len(data.split.database) + len(data.skipped) == 6
+    assert data.vocabulary is not None
+    assert data.vocabulary.fingerprint() == data.encoders["text"]
     assert data.split.query[0] == 6 or len(data.skipped) == 5
 
 

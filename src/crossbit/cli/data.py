@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
+from crossbit.cli.console import show
 from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets.folder import Files
+from crossbit.encoders import Skipped
 from crossbit.errors import SplitError
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress
@@ -31,6 +35,22 @@ def load_data(
 def load_items(source: str, progress: Progress, *, text_encoder: TextEncoder = "minilm") -> Dataset:
     """A data set whose pairs are wanted and whose split is not: repetitions within it do not matter."""
     return load_data(source, progress, drop_duplicates=True, text_encoder=text_encoder)
+
+
+def left_out(dataset: Dataset) -> tuple[Skipped, ...]:
+    """The items that are not among a data set's pairs. (Of a .npz file only rows of its split are ever left out.)"""
+    return dataset.skipped if isinstance(dataset.pictures, Files) else ()
+
+
+def show_left_out(skipped: Sequence[Skipped]) -> None:
+    """A line on what was left out, where something was."""
+    if skipped:
+        show(f"Left out: {len(skipped)}, the first: {skipped[0].reason}")
+
+
+def listed(skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+    """What was left out as plain values."""
+    return [{"row": skip.row, "reason": skip.reason} for skip in skipped]
 
 
 def text_encoder_of(hasher: Hasher) -> TextEncoder:

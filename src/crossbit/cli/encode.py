@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import numpy as np
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import load_items, text_encoder_of
+from crossbit.cli.data import left_out, listed, load_items, show_left_out, text_encoder_of
 from crossbit.cli.options import AsJson, Data, HasherFile
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.codes import Codes
@@ -32,28 +33,32 @@ def encode(
 ) -> None:
     """Write the codes of DATA to a .npz file.
 
-    Its arrays: image and text, the codes of all pairs packed to bytes; n_bits; hasher, the hasher's fingerprint.
+    Its arrays: image and text, the codes of all pairs packed to bytes; ids, what the pairs are called; n_bits; hasher,
+    the hasher's fingerprint.
     """
     if out.suffix != ".npz":
         raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
     check_file_place(out)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        image, text = codes_of(loaded, load_items(data, progress, text_encoder=text_encoder_of(loaded)))
+        dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded))
+        image, text = codes_of(loaded, dataset)
         with whole_file(out) as part, part.open("wb") as file:
             np.savez(
                 file,
                 image=image.packed,
                 text=text.packed,
+                ids=np.array(names_of(dataset)[0]),
                 n_bits=np.int64(loaded.n_bits),
                 hasher=np.array(loaded.fingerprint()),
             )
     result = {"codes": str(out), "n": len(image), "n_bits": loaded.n_bits, "hasher": loaded.fingerprint()}
-    result |= {"unique_image": image.n_unique(), "unique_text": text.n_unique()}
+    result |= {"unique_image": image.n_unique(), "unique_text": text.n_unique(), "skipped": listed(left_out(dataset))}
     if as_json:
         show_json(result)
-    else:
-        show(f"{out}: {len(image)} image and {len(text)} text codes of {loaded.n_bits} bits.")
+        return
+    show(f"{out}: {len(image)} image and {len(text)} text codes of {loaded.n_bits} bits.")
+    show_left_out(left_out(dataset))
 
 
 def index(
@@ -72,23 +77,28 @@ def index(
             loaded = Hasher.load(hasher)
             dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded))
             collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
-    # Of a .npz file only rows of its split are ever left out; the collection has them all.
-    left_out = dataset.skipped if isinstance(dataset.pictures, Files) else ()
     result = {
         "collection": str(out),
         "n": len(collection),
         "n_bits": collection.n_bits,
         "hasher": collection.manifest.hasher,
-        "skipped": [{"row": skip.row, "reason": skip.reason} for skip in left_out],
+        "skipped": listed(left_out(dataset)),
         "seconds": round(time.perf_counter() - began, 3),
     }
     if as_json:
         show_json(result)
         return
     show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
-    if left_out:
-        show(f"Left out: {len(left_out)}, the first: {left_out[0].reason}")
-    show(f'Next:  {own_command()} search {out} "{example_words(dataset)}"')
+    show_left_out(left_out(dataset))
+    show(f"Next:  {own_command()} search {shlex.quote(str(out))} {_example(collection, dataset)}")
+
+
+def _example(collection: Collection, dataset: Dataset) -> str:
+    """A query to try: words where they can be encoded, an item where hasher or data come from ready features."""
+    if "text" in collection.hasher.encoders and "text" in dataset.encoders:
+        return f'"{example_words(dataset)}"'
+    row = next((int(rows[0]) for rows in (collection.rows["text"], collection.rows["image"]) if len(rows)), 0)
+    return f"--item {shlex.quote(collection.items.id(row))}"
 
 
 def build_collection(
@@ -141,7 +151,11 @@ def check_encoders(hasher: Hasher, dataset: Dataset) -> None:
             )
 
 
+_SPECIAL = frozenset('"$`\\!')
+"""Signs that a shell reads within double quotes."""
+
+
 def example_words(dataset: Dataset) -> str:
     """The first words of a caption, for an example that finds something."""
     caption = next((caption for caption in dataset.captions if caption.strip()), "words")
-    return " ".join(caption.replace('"', "").split()[:3])
+    return " ".join("".join(" " if sign in _SPECIAL else sign for sign in caption).split()[:3])

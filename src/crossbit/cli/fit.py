@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import TextEncoder, load_data
+from crossbit.cli.data import TextEncoder, listed, load_data, show_left_out
 from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
 from crossbit.cli.places import check_file_place, own_command
 from crossbit.cli.settings import method_with
@@ -36,7 +37,9 @@ def fit(
     text_encoder: Annotated[
         TextEncoder,
         typer.Option(
-            help="What reads the words of emoji or a folder; the vocabulary of a bag of words goes into collections."
+            metavar="NAME",
+            help="minilm or bag-of-words: what reads the texts of emoji or a folder. A collection keeps the vocabulary "
+            "of a bag of words.",
         ),
     ] = "minilm",
     drop_duplicates: DropDuplicates = False,
@@ -66,6 +69,7 @@ def fit(
         "n_bits": hasher.n_bits,
         "data": dataset.name,
         "train_pairs": len(dataset.split.train),
+        "skipped": listed(dataset.skipped),
         "seconds": round(seconds, 3),
         "settings": dict(hasher.settings),
         "report": dict(hasher.report),
@@ -74,12 +78,16 @@ def fit(
         show_json(result)
         return
     show(
-        f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {len(dataset.split.train)} pairs of "
+        f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {hasher.report['pairs']} pairs of "
         f"{dataset.name} in {seconds:.1f} s."
     )
-    show(f"Next:  {own_command()} index {out} {data} --out collection")
+    show_left_out(dataset.skipped)
+    if "left_out" in hasher.report:
+        show(f"Left out: {hasher.report['left_out']}")
+    files = f"{shlex.quote(str(out))} {shlex.quote(data)}"
+    show(f"Next:  {own_command()} index {files} --out collection")
     if dataset.pairs.labels is not None:
-        show(f"or     {own_command()} evaluate {out} {data}")
+        show(f"or     {own_command()} evaluate {files}")
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:

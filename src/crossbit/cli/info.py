@@ -73,7 +73,7 @@ def _codes(path: Path) -> dict[str, Any] | None:
     """The facts of a file that `crossbit encode` wrote; None for another .npz file."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if set(file.files) != {"image", "text", "n_bits", "hasher"}:
+            if not {"image", "text", "n_bits", "hasher"} <= set(file.files):
                 return None
             n_bits = int(file["n_bits"])
             image, text = Codes(file["image"], n_bits), Codes(file["text"], n_bits)

@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from crossbit.datasets.dataset import Dataset, without_duplicates
 from crossbit.encoders.encoder import Skipped
-from crossbit.errors import DataError, FileFormatError, SettingsError, SplitError
+from crossbit.errors import DataError, FileFormatError, LabelError, SettingsError, SplitError
 from crossbit.pairs import PairedFeatures, Split
 
-NEEDED = ("image", "text", "labels", "caption", "query", "database", "train")
+NEEDED = ("image", "text", "caption", "query", "database", "train")
 
 
 def read_features(path: str | Path, *, duplicates: str = "refuse") -> Dataset:
     """The data set of a .npz file with the arrays that docs/data.md names.
 
-    image (n, d_image) and text (n, d_text), float16 or float32; labels and, if there, labels_fine (n, c) of 0 and 1;
-    caption (n,) of text; query, database, train: row numbers. Where a file of the same name with `_thumbnails` before
-    its ending stands beside it, its pictures are served. duplicates: "refuse" a file in which a query has the content
-    of a database or train pair, or "drop" such pairs from database and train and name them in `skipped`.
+    image (n, d_image) and text (n, d_text), float16 or float32; if there, labels and labels_fine (n, c) of 0 and 1,
+    c at least 1; caption (n,) of text; query, database, train: row numbers. Where a file of the same name with
+    `_thumbnails` before its ending stands beside it, its pictures are served. duplicates: "refuse" a file in which a
+    query has the content of a database or train pair, or "drop" such pairs from database and train and name them in
+    `skipped`.
 
     Raises FileFormatError for a file that is missing, damaged or without an array that is needed, DataError and
     SplitError for contents that do not fit together.
@@ -35,7 +36,9 @@ def read_features(path: str | Path, *, duplicates: str = "refuse") -> Dataset:
     path = Path(path)
     arrays = _read_arrays(path, NEEDED, "features")
     try:
-        pairs = PairedFeatures(arrays["image"], arrays["text"], arrays["labels"])
+        pairs = PairedFeatures(arrays["image"], arrays["text"], arrays.get("labels"))
+        if pairs.labels is not None and not pairs.labels.shape[1]:
+            raise LabelError("labels have no column, so nothing is relevant to anything; leave the array out.")
         captions = arrays["caption"]
         if captions.ndim != 1 or captions.dtype.kind != "U":
             raise DataError(f"caption is expected as ({len(pairs)},) of text; got {captions.dtype} {captions.shape}.")
