@@ -38,14 +38,15 @@ class Checkpoint:
         for number, values in optimiser_state["state"].items():
             tensors |= {f"optimiser/{number}/{key}": torch.as_tensor(value) for key, value in values.items()}
         tensors["random"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["random_cuda"] = torch.cuda.get_rng_state()
+        gpu = _gpu(modules)
+        if gpu is not None:
+            tensors["random_gpu"] = torch.cuda.get_rng_state(gpu)
         # A copy of each: safetensors refuses tensors that share memory.
         whole = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
         write_whole(self.path, save(whole, metadata={"history": json.dumps(history)}))
 
     def restore(self, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer) -> History:
-        """Put back what was saved and return the finished epochs' loss terms; an unreadable file starts afresh."""
+        """Put back what was saved and return the finished epochs' loss terms; an unfit file starts afresh."""
         if self.path is None or not self.path.is_file():
             return []
         try:
@@ -54,23 +55,40 @@ class Checkpoint:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dictionary
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
             return []
+        if not _fits(tensors, modules):
+            return []
         for name, module in modules.items():
             prefix = f"{name}/"
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         optimiser.load_state_dict({**optimiser.state_dict(), "state": _optimiser_state(tensors)})
         torch.set_rng_state(tensors["random"])
-        if "random_cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random_cuda"])
+        gpu = _gpu(modules)
+        if gpu is not None and "random_gpu" in tensors:
+            torch.cuda.set_rng_state(tensors["random_gpu"], gpu)
         return history
 
     def clear(self) -> None:
-        """Remove the file: the training it belonged to is over."""
+        """Remove the file, and what a kill while writing left of it: the training it belonged to is over."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            for part in (self.path, *self.path.parent.glob(f".{self.path.name}.*.part")):
+                part.unlink(missing_ok=True)
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
     return dict(module.state_dict())
+
+
+def _fits(tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module]) -> bool:
+    """Whether the tensors of a file are those of the modules, so that none of them is loaded half."""
+    wanted = {f"{name}/{key}": value.shape for name, module in modules.items() for key, value in _state(module).items()}
+    given = {key: value.shape for key, value in tensors.items() if key.split("/")[0] in modules}
+    return wanted == given and "random" in tensors
+
+
+def _gpu(modules: Mapping[str, nn.Module]) -> torch.device | None:
+    """The GPU that a training runs on, whose random state is then part of it; None on the processor."""
+    devices = [value.device for module in modules.values() for value in _state(module).values()]
+    return next((device for device in devices if device.type == "cuda"), None)
 
 
 def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]:

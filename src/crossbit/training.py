@@ -18,7 +18,7 @@ from crossbit.errors import DataError, SettingsError
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.nets import HashNet
-from crossbit.pairs import PairedFeatures
+from crossbit.pairs import PairedFeatures, array_fingerprint
 from crossbit.progress import Progress, Step, silent
 
 
@@ -125,8 +125,13 @@ class DeepMethod(Method):
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
     """Seed torch inside the block and put its global random state back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        torch.manual_seed(seed)
+    on_gpu = device.startswith("cuda")
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        # Not torch.manual_seed: it seeds every GPU there is, and their states would not be put back.
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 
@@ -149,7 +154,8 @@ def train(
         module.to(device)
     features = (torch.tensor(pairs.image, device=device), torch.tensor(pairs.text, device=device))
     optimiser = method.optimiser(image, text, objective)
-    saved = Checkpoint(folder, key=f"{method.name} {method.settings()} {pairs.fingerprint()}")
+    labels = "" if pairs.labels is None else f" {array_fingerprint(pairs.labels)}"
+    saved = Checkpoint(folder, key=f"{method.name} {method.settings()} {pairs.fingerprint()}{labels}")
     modules = {"image": image, "text": text, "objective": objective}
     history = saved.restore(modules, optimiser)
     for epoch in range(len(history), method.epochs):
