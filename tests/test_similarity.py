@@ -107,3 +107,10 @@ def test_centred_cosine_forgets_a_shift_of_all_rows(generator: np.random.Generat
     centred = rows - rows.mean(dim=0)
     expected = [[plain_cosine(a, b) for b in centred] for a in centred]
     np.testing.assert_allclose(centred_cosine(rows + 100).rows(slice(None)), expected, atol=1e-6)
+
+
+def test_two_pairs_have_one_similarity_and_standardising_blows_up_no_rounding(generator: np.random.Generator) -> None:
+    for _ in range(10):
+        rows = torch.tensor(generator.standard_normal((2, 5))).float()
+        found = centred_cosine(rows).plus(centred_cosine(rows + 1), 0.3).standardised().standardised()
+        assert off_diagonal(found.rows(slice(None))).abs().max() < 1e-3

@@ -60,7 +60,9 @@ class Fused:
         rows = torch.linspace(0, n - 1, min(n, 2000)).long()
         sample = self.rows(rows)
         others = sample[torch.arange(n)[None, :] != rows[:, None]]
-        mean, spread = float(others.mean()), max(float(others.std()), 1e-12)
+        mean, spread = float(others.mean()), float(others.std())
+        # Similarities that are all the same (of two pairs, say) differ by rounding only, which must not be blown up.
+        spread = spread if spread > 1e-6 * abs(mean) + 1e-12 else 1.0
         parts = tuple((w / spread, left, right) for w, left, right in self.parts)
         return Fused(parts, (self.shift + mean) / spread)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -22,7 +23,7 @@ from crossbit.distillation import (
     real_valued,
     teacher_similarity,
 )
-from crossbit.errors import SettingsError
+from crossbit.errors import FileFormatError, SettingsError
 from crossbit.hasher import Hasher
 from crossbit.method import Method, Paper
 from crossbit.methods.jdsh import JDSH
@@ -100,11 +101,27 @@ class KDCMH(DeepMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_choices()
+        for name, least in (("neighbours", 1), ("n_landmarks", 1), ("batch_size", 2)):  # 2: normalised, told apart
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} must be {least} or more; got {getattr(self, name)!r}.")
+        for name in ("input_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"{name} is a share from 0 to below 1; got {getattr(self, name)!r}.")
+        if not self.temperature > 0:
+            raise SettingsError(f"temperature must be above 0; got {self.temperature!r}.")
         if self.image_weight is not None and not 0 <= self.image_weight <= 1:
             raise SettingsError(f"image_weight is a share from 0 to 1, or None to be found; got {self.image_weight!r}.")
         if not 0 < self.walk < 1:
             raise SettingsError(f"walk is a probability above 0 and below 1; got {self.walk!r}.")
         object.__setattr__(self, "teacher_weights", tuple(self.teacher_weights))  # a list, when read from a file
+
+    def _check_choices(self) -> None:
+        """Raise SettingsError where a setting is none of the words it may be."""
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                known = ", ".join(map(repr, get_args(hint)))
+                raise SettingsError(f"{name} is one of {known}; got {getattr(self, name)!r}.")
 
     @classmethod
     def plain(cls, **settings: Any) -> Self:
@@ -130,7 +147,9 @@ class KDCMH(DeepMethod):
         teacher = self.fit_teacher(pairs, progress=progress, checkpoint=checkpoint)
         hasher = self.fit_student(pairs, teacher, progress=progress, checkpoint=checkpoint)
         if checkpoint is not None:
-            self._kept(pairs, checkpoint).unlink(missing_ok=True)
+            kept = self._kept(pairs, checkpoint)
+            for part in (kept, *checkpoint.glob(f".{kept.name}.*.part")):  # the latter: from a kill while writing
+                part.unlink(missing_ok=True)
         return hasher
 
     def fit_teacher(
@@ -141,7 +160,8 @@ class KDCMH(DeepMethod):
             raise SettingsError(f"kdcmh is unsupervised; its teacher {self.teacher.name} needs labels. Choose another.")
         kept = None if checkpoint is None else self._kept(pairs, checkpoint)
         if kept is not None and kept.is_file():
-            return Hasher.load(kept)
+            with contextlib.suppress(FileFormatError):  # a damaged teacher is fitted again
+                return Hasher.load(kept)
         weight = self.trust(pairs)
         settings: dict[str, Any] = {"seed": self.seed}
         if isinstance(self.teacher, JDSH) and self.guide_teacher:
