@@ -185,10 +185,11 @@ def report_of(
         "versions": f"crossbit {__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
     }
     if "teacher" in compared[-1].hasher.settings:
-        teacher, student = compared[0].name, compared[-1].name
+        teacher, student = compared[0], compared[-1]
         made["teacher and student"] = (
-            f"{teacher} is shown on its own, at the student's code length; {student} learns from a teacher of its own, "
-            "named among its settings."
+            f"{teacher.name} is shown on its own, at the student's code length, after "
+            f"{teacher.hasher.report['epochs']} epochs, fewer than the published 300; {student.name} learns from a "
+            "teacher of its own, named among its settings."
         )
     title = f"crossbit: {dataset.name} in {n_bits} bits"
     return Report(title, introduction, n_bits, questions, lines, protocols, made, CREDIT)

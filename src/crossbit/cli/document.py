@@ -18,7 +18,7 @@ the traceback), 2 wrong usage, 130 stopped by Ctrl-C, with a sentence on what wa
 
 
 def document() -> str:
-    """The help of all commands as one page of Markdown, 100 columns wide whatever the window."""
+    """The help of all commands as one page of Markdown, of one width whatever the window."""
     parts = [_HEAD, f"```text\n{_help_of()}\n```\n"]
     for command in app.registered_commands:
         parts.append(f"## crossbit {command.name}\n\n```text\n{_help_of(str(command.name))}\n```\n")

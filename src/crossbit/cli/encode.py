@@ -68,7 +68,11 @@ def index(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a collection that stands there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build a searchable collection of all pairs of DATA."""
+    """Build a searchable collection of all pairs of DATA.
+
+    The collection is a folder of its own: the hasher, the codes, captions and small pictures. It is built whole or
+    not at all, and can be moved and copied.
+    """
     check_target(out, overwrite=overwrite)  # before the long work, not after it
     check_folder_place(out)
     began = time.perf_counter()

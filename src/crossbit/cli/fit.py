@@ -12,7 +12,7 @@ import typer
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import TextEncoder, listed, load_data, show_left_out
 from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
-from crossbit.cli.places import check_file_place, own_command
+from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset
 from crossbit.hasher import Hasher
@@ -50,6 +50,8 @@ def fit(
     Only the train rows of DATA are learned from; labels are used by supervised methods alone.
     """
     check_file_place(out)
+    if checkpoint is not None:
+        check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
     kept = (
         f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."

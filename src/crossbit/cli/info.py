@@ -6,13 +6,14 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
 from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
 from crossbit.cli.data import load_items
-from crossbit.cli.options import AsJson, Data
+from crossbit.cli.options import AsJson
 from crossbit.codes import Codes
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
@@ -21,8 +22,17 @@ from crossbit.errors import FileFormatError
 from crossbit.hasher import Hasher
 
 
-def info(path: Data, as_json: AsJson = False) -> None:
-    """Describe PATH: a hasher, a collection, a file of codes, or data."""
+def info(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="A file that crossbit fit or encode wrote, a collection, or what other commands take as DATA.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what PATH is: a hasher, a collection, a file of codes, or data."""
     with when_stopped("Describing changes nothing."):
         facts = described(path)
     if as_json:

@@ -17,15 +17,15 @@ def check_file_place(path: Path) -> None:
     check_folder_place(path.parent)
 
 
-def check_folder_place(path: Path) -> None:
-    """Raise SettingsError unless a folder can be made, or written to, at `path`."""
+def check_folder_place(path: Path, option: str = "--out") -> None:
+    """Raise SettingsError unless a folder can be made, or written to, at `path`, the value of an option."""
     nearest = path.absolute()
     while not nearest.exists():
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise SettingsError(f"{nearest} is a file, so {path} cannot be a folder; choose another --out.")
+        raise SettingsError(f"{nearest} is a file, so {path} cannot be a folder; choose another {option}.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise SettingsError(f"{nearest} cannot be written to; choose another --out.")
+        raise SettingsError(f"{nearest} cannot be written to; choose another {option}.")
 
 
 def own_command() -> str:

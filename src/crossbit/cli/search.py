@@ -9,6 +9,7 @@ import typer
 
 from crossbit.cli.console import show, show_json, show_table, when_stopped
 from crossbit.cli.options import AsJson, CollectionFolder
+from crossbit.cli.places import check_folder_place
 from crossbit.cli.queries import encode_picture, encode_words
 from crossbit.collection import Collection, Hit, Modality
 from crossbit.errors import SettingsError
@@ -39,6 +40,8 @@ def search(
     asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
+    if pictures is not None:
+        check_folder_place(pictures, "--pictures")
     with when_stopped("Searching changes nothing."):
         opened = Collection.open(collection)
         hits = _found(opened, words, image, item, k, _side(among))

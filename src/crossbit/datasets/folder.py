@@ -76,8 +76,11 @@ def folder_dataset(
     painter = EfficientNetLite0()
     image = encode_cached(painter, found.paths, cache, progress, stage="encode pictures")
     rows, doubles = _different(image, found)
+    unopened = [Skipped(skip.row, f"{found.paths[skip.row]}: {skip.reason}") for skip in image.skipped]
     if len(rows) < 2:
-        raise DataError(f"{folder} gives {len(rows)} pairs that can be used and differ; at least 2 are needed.")
+        left_out = [*found.skipped, *unopened, *doubles]
+        why = f" Left out: {len(left_out)}, the first: {left_out[0].reason}." if left_out else ""
+        raise DataError(f"{folder} gives {len(rows)} pairs that can be used and differ; at least 2 are needed.{why}")
     places = image.kept[rows]
     captions = tuple(found.captions[place] for place in places)
     split = _draw(len(rows), seed)
@@ -86,7 +89,6 @@ def folder_dataset(
     pairs = PairedFeatures(image.features[rows], text.features)
     # Captions that differ only in what the encoder does not read still make two pairs the same.
     split, same = without_duplicates(split, pairs)
-    unopened = [Skipped(skip.row, f"{found.paths[skip.row]}: {skip.reason}") for skip in image.skipped]
     same_places = [Skipped(int(places[skip.row]), f"{found.paths[places[skip.row]]}: {skip.reason}") for skip in same]
     return Dataset(
         name=Path(folder).resolve().name,

@@ -171,7 +171,7 @@ def _scores(report: Report) -> str:
             shown = f"<b>{mean}</b>" if i2t + t2i >= best[name] else mean
             width = max(0.0, min(100.0, 50 * (i2t + t2i)))
             bar = f'<span class="bar"><i style="width:{width:.0f}%"></i></span>'
-            cells += f"<td>{i2t:.3f}</td><td>{t2i:.3f}</td><td>{bar}{shown}</td>"
+            cells += f'<td>{i2t:.3f}</td><td>{t2i:.3f}</td><td>{bar}<span class="mean">{shown}</span></td>'
         rows.append(f'<tr><td>{escape(line.name)}<span class="role">{escape(line.role)}</span></td>{cells}</tr>')
     notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in report.protocols.items())
     return (

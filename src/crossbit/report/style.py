@@ -74,6 +74,7 @@ td b { font-weight: 700; color: var(--accent); }
 .bar { display: inline-block; width: 6rem; height: .5rem; border-radius: .5rem; background: var(--off);
   margin-right: .6rem;
   overflow: hidden; vertical-align: middle; }
+.mean { display: inline-block; min-width: 3.2em; }
 .bar i { display: block; height: 100%; background: var(--accent); border-radius: .5rem; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .35rem 1.4rem; font-size: .92rem;
   margin: .8rem 0; }
