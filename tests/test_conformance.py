@@ -26,6 +26,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "djsrh": {"epochs": 15, "hidden": 256},
     "jdsh": {"epochs": 15, "hidden": 256},
     "kdcmh": {"epochs": 15, "hidden": 128},
+    "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "dcmh": {"epochs": 60, "hidden": 256},
 }
 """Settings with which each method learns the planted world in a second or so."""
@@ -88,7 +89,7 @@ def test_every_file_of_a_method_is_listed() -> None:
     defined = {
         f"crossbit.methods.{file.stem}"
         for file in folder.glob("*.py")
-        if file.stem != "__init__" and "paper: ClassVar[Paper] = Paper(" in file.read_text(encoding="utf-8")
+        if file.stem != "__init__" and "name: ClassVar[str] = " in file.read_text(encoding="utf-8")
     }
     assert defined == {target.split(":")[0] for target in METHODS.values()}
 
