@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.progress import Task as BarTask
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from crossbit.progress import Progress, Step, silent
@@ -61,14 +61,15 @@ def progress_shown() -> Iterator[Progress]:
         yield silent
         return
     columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[terms]}", style="dim"),
+        # The loss terms take what room is left and are cut where it ends: no window is too narrow for the rest.
+        TextColumn("{task.fields[terms]}", style="dim", table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True), expand=True) as bars:
         stages: dict[str, TaskID] = {}
 
         def draw(step: Step) -> None:
