@@ -22,6 +22,7 @@ class StudentLoss:
     compare: str
     mu: float
     within: float
+    emphasis: float
     contrast: float
     temperature: float
     quantization: float
@@ -91,6 +92,10 @@ class StudentObjective(Objective):
         else:
             theta = first @ second.T / 2
             errors = torch.nn.functional.softplus(theta) - target.clamp(min=0) * theta
+        if self.settings.emphasis:
+            # Most pairs are far apart; without more weight on the near ones their order would hardly be learned.
+            near = 1 + self.settings.emphasis * target.clamp(min=0).square()
+            weights = near if weights is None else weights * near
         return errors.mean() if weights is None else (weights * errors).sum() / weights.sum().clamp(min=1)
 
     def _others(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -74,8 +74,8 @@ class KDCMH(DeepMethod):
     teacher_slope: float = 5.0  # slope of the tanh on the teacher's outputs; large: nearly its codes
     guide_teacher: bool = True  # a JDSH teacher weighs the modalities by the trust in them, not as published
     teacher_share: float = 0.5  # share of the teacher in the similarity that is diffused; 0: raw features alone
-    neighbours: int = 50  # k of the neighbour graph
-    edge_power: float = 5.0  # edges weigh similarity to this power: near neighbours lead the walk
+    neighbours: int = 100  # k of the neighbour graph
+    edge_power: float = 8.0  # edges weigh similarity to this power: near neighbours lead the walk
     walk: float = 0.99  # probability that the walk goes on
     whole_up_to: int = 10_000  # more pairs than this: compared with landmarks only
     n_landmarks: int = 2048
@@ -84,7 +84,8 @@ class KDCMH(DeepMethod):
     loss: Literal["cosine", "likelihood"] = "cosine"
     compare: Literal["batch", "buffer"] = "batch"  # with the batch, or with buffered codes of all pairs
     mu: float = 1.0  # scale of the target
-    within: float = 0.5  # weight of the losses within a modality
+    within: float = 1.0  # weight of the losses within a modality
+    emphasis: float = 4.0  # an entry of the loss weighs 1 + this * max(target, 0)^2
     networks_as: Literal["regular", "published"] = "regular"  # "published": the teacher's kind, learned with SGD
     contrast: float = 0.1  # weight of the contrastive term
     temperature: float = 0.2
@@ -95,7 +96,7 @@ class KDCMH(DeepMethod):
     dropout: float = 0.5
     alpha_growth: float = 0.1  # slope of the tanh: 1 + this * epoch
     epochs: int = 30
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 2e-3  # the peak of the one-cycle schedule
     weight_decay: float = 1e-4
 
@@ -135,6 +136,7 @@ class KDCMH(DeepMethod):
             "mu": 1.4,
             "within": 1.0,
             "contrast": 0.0,
+            "emphasis": 0.0,
             "networks_as": "published",
             "epochs": 40,
             "hidden": 4096,
