@@ -15,7 +15,14 @@ from crossbit.training import Batch
 from objective_oracles import Matrix, cosine, inner
 
 N, N_BITS = 9, 5
-PLAIN: dict[str, Any] = {"n_bits": N_BITS, "loss": "cosine", "compare": "batch", "mu": 1.0, "within": 0.0}
+PLAIN: dict[str, Any] = {
+    "n_bits": N_BITS,
+    "loss": "cosine",
+    "compare": "batch",
+    "mu": 1.0,
+    "within": 0.0,
+    "emphasis": 0.0,
+}
 PLAIN |= {"contrast": 0.0, "temperature": 0.2, "quantization": 0.0, "balance": 0.0}
 
 
@@ -36,8 +43,13 @@ def objective_of(target: Target, **settings: Any) -> StudentObjective:
     return StudentObjective(StudentLoss(**{**PLAIN, **settings}), target).double()
 
 
-def difference(loss: str, mu: float, target: Matrix, weights: Matrix | None, first: Matrix, second: Matrix) -> float:
-    """Mean over entries (or weighted mean) of (cos - mu S)^2, or of log(1 + e^Theta) - max(S, 0) Theta."""
+def difference(
+    loss: str, mu: float, target: Matrix, weights: Matrix | None, first: Matrix, second: Matrix, emphasis: float = 0.0
+) -> float:
+    """Mean over entries (or weighted mean) of (cos - mu S)^2, or of log(1 + e^Theta) - max(S, 0) Theta.
+
+    emphasis: near pairs weigh 1 + emphasis * max(S, 0)^2 times as much.
+    """
     total, weight_sum = 0.0, 0.0
     for i in range(len(first)):
         for j in range(len(second)):
@@ -47,6 +59,7 @@ def difference(loss: str, mu: float, target: Matrix, weights: Matrix | None, fir
             else:
                 theta = inner(first[i], second[j]) / 2
                 error = math.log(1 + math.exp(theta)) - max(s, 0.0) * theta
+            weight *= 1 + emphasis * max(s, 0.0) ** 2
             total += weight * error
             weight_sum += weight
     return total / max(weight_sum, 1.0)
@@ -57,18 +70,23 @@ def parts(matrix: torch.Tensor, rows: list[int], columns: list[int] | None = Non
     return [[float(matrix[i, j]) for j in columns] for i in rows]
 
 
+@pytest.mark.parametrize("emphasis", [0.0, 4.0])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", ["cosine", "likelihood"])
-def test_compared_with_the_batch(generator: np.random.Generator, loss: str, weighted: bool) -> None:
+def test_compared_with_the_batch(generator: np.random.Generator, loss: str, weighted: bool, emphasis: float) -> None:
     target, rows = target_of(generator, weighted=weighted), [7, 2, 5, 0]
     batch = batch_of(generator, rows)
-    terms = objective_of(target, loss=loss, mu=1.3, within=0.6)(batch)
+    terms = objective_of(target, loss=loss, mu=1.3, within=0.6, emphasis=emphasis)(batch)
     values = parts(target.values, rows, rows)
     weights = None if target.weights is None else parts(target.weights, rows, rows)
     image, text = batch.image_code, batch.text_code
+
+    def mean(first: Matrix, second: Matrix) -> float:
+        return difference(loss, 1.3, values, weights, first, second, emphasis)
+
     assert set(terms) == {"between", "within"}
-    assert float(terms["between"]) == pytest.approx(difference(loss, 1.3, values, weights, image, text))
-    within = difference(loss, 1.3, values, weights, image, image) + difference(loss, 1.3, values, weights, text, text)
+    assert float(terms["between"]) == pytest.approx(mean(image, text))
+    within = mean(image, image) + mean(text, text)
     assert float(terms["within"]) == pytest.approx(0.6 * within)
 
 
