@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
     ("hasher", "kernels", "codes", "pairs"),
     ("method", "evaluation", "index", "encoders", "datasets", "correlation", "distribution"),
-    ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student"),
+    ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
     ("experiment", "report", "collection", "tables"),
     ("testing",),  # public, held apart: no other part of the package imports it
@@ -28,7 +28,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 
 # The only files that import a package which plain `pip install crossbit` does not bring.
-TORCH_PARTS = {"training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "methods"}
+TORCH_PARTS = {
+    *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    "methods",
+}
 ADAPTERS: dict[str, set[str]] = {
     "torch": {"encoders/efficientnet.py", "encoders/minilm.py"},  # and TORCH_PARTS
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},

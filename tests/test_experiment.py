@@ -66,7 +66,8 @@ def test_every_experiment_file_builds_its_methods() -> None:
 
 @pytest.mark.parametrize("method", [*METHODS, *REFERENCES])
 def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
-    found = {e.data for e in read_experiments(EXPERIMENTS) if e.method == method and not e.ablation}
+    # A method that is an ablation of another one by its nature (kdcmh-labels) stands beside that one.
+    found = {e.data for e in read_experiments(EXPERIMENTS) if e.method == method and (e.of or not e.ablation)}
     assert found == set(DATA)
 
 

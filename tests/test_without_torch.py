@@ -15,7 +15,9 @@ from crossbit.methods.cca_itq import CCAITQ
 from crossbit.testing import planted_pairs, run_without_torch
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "crossbit"
-LEARNED_WITH_TORCH = {"checkpoint", "diffusion", "nets", "objectives", "similarity", "training"}
+LEARNED_WITH_TORCH = {
+    *("checkpoint", "diffusion", "distillation", "nets", "objectives", "similarity", "student", "taught", "training"),
+}
 
 ENCODE_SEARCH_EVALUATE = """
 import sys

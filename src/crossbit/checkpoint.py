@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from crossbit.errors import FileFormatError
 from crossbit.files import write_whole
+from crossbit.hasher import Hasher
 
 History = list[dict[str, float]]
 
@@ -98,3 +101,30 @@ def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]
             _, number, name = key.split("/")
             state.setdefault(int(number), {})[name] = value
     return state
+
+
+class KeptHasher:
+    """A hasher that is a step on the way, kept in the checkpoint folder until the whole is done.
+
+    key: everything that makes it what it is; without a folder nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None, key: str) -> None:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.path = None if folder is None else folder / f"{digest}.safetensors"
+
+    def load_or(self, fit: Callable[[], Hasher]) -> Hasher:
+        """The kept hasher; where there is none, or a damaged one, it is fitted and kept."""
+        if self.path is not None and self.path.is_file():
+            with contextlib.suppress(FileFormatError):
+                return Hasher.load(self.path)
+        hasher = fit()
+        if self.path is not None:
+            hasher.save(self.path)
+        return hasher
+
+    def clear(self) -> None:
+        """Remove it, with what a kill may have left half-written."""
+        if self.path is not None:
+            for part in (self.path, *self.path.parent.glob(f".{self.path.name}.*.part")):
+                part.unlink(missing_ok=True)

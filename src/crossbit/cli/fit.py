@@ -79,6 +79,10 @@ def fit(
     if as_json:
         show_json(result)
         return
+    _show_fitted(out, data, hasher, dataset, seconds)
+
+
+def _show_fitted(out: Path, data: str, hasher: Hasher, dataset: Dataset, seconds: float) -> None:
     show(
         f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {hasher.report['pairs']} pairs of "
         f"{dataset.name} in {seconds:.1f} s."

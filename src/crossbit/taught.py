@@ -1,0 +1,97 @@
+"""The student of a distillation: networks, schedule and loss of a method that learns from a target similarity."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import torch
+
+from crossbit.distillation import Target
+from crossbit.errors import SettingsError
+from crossbit.nets import HashNet, hidden_net, linear_net, regular_net
+from crossbit.pairs import PairedFeatures
+from crossbit.student import StudentLoss, StudentObjective
+from crossbit.training import DeepMethod, Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtMethod(DeepMethod):
+    """A deep method whose networks learn from a `Target`; what makes the target is left to the method.
+
+    The networks are regularised by dropout and batch normalisation (in evaluation mode a function of one item) and
+    learned with AdamW on a one-cycle schedule. `networks_as = "published"` takes DJSRH's and JDSH's: a linear image
+    and a hidden text network, SGD with momentum at a constant rate, the tanh's slope growing as sqrt(epoch + 1).
+    """
+
+    loss: Literal["cosine", "likelihood"] = "cosine"
+    compare: Literal["batch", "buffer"] = "batch"  # with the batch, or with buffered codes of all pairs
+    mu: float = 1.0  # scale of the target
+    within: float = 1.0  # weight of the losses within a modality
+    emphasis: float = 4.0  # an entry of the loss weighs 1 + this * max(target, 0)^2
+    contrast: float = 0.1  # weight of the contrastive term
+    temperature: float = 0.2
+    quantization: float = 0.0  # weight of the distance to the signs; the likelihood wants 1
+    balance: float = 0.0  # weight of the bit balance
+    networks_as: Literal["regular", "published"] = "regular"
+    hidden: int = 512  # units of each network
+    input_dropout: float = 0.1
+    dropout: float = 0.5
+    alpha_growth: float = 0.1  # slope of the tanh: 1 + this * epoch
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 2e-3  # the peak of the one-cycle schedule
+    weight_decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choices(self)
+        if self.batch_size < 2:
+            raise SettingsError(f"batch_size must be 2 or more, since pairs are told apart; got {self.batch_size!r}.")
+        for name in ("input_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"{name} is a share from 0 to below 1; got {getattr(self, name)!r}.")
+        if not self.temperature > 0:
+            raise SettingsError(f"temperature must be above 0; got {self.temperature!r}.")
+
+    def taught_by(self, target: Target) -> StudentObjective:
+        """The loss on a target."""
+        names = (field.name for field in dataclasses.fields(StudentLoss))
+        return StudentObjective(StudentLoss(**{name: getattr(self, name) for name in names}), target)
+
+    def networks(self, pairs: PairedFeatures) -> tuple[HashNet, HashNet]:
+        """Two regularised networks of one hidden layer; or a linear image and a hidden text network, as published."""
+        if self.networks_as == "published":
+            d_image, d_text = pairs.image.shape[1], pairs.text.shape[1]
+            return linear_net(d_image, self.n_bits), hidden_net(d_text, self.n_bits, self.hidden)
+        shape = (self.n_bits, self.hidden, self.input_dropout, self.dropout)
+        return regular_net(pairs.image, *shape), regular_net(pairs.text, *shape)
+
+    def optimiser(self, image: HashNet, text: HashNet, objective: Objective) -> torch.optim.Optimizer:
+        """AdamW; SGD with momentum, as published."""
+        parameters = [*image.parameters(), *text.parameters()]
+        rate, decay = self.learning_rate, self.weight_decay
+        if self.networks_as == "published":
+            return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=decay, fused=True)
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+
+    def rate_factor(self, progress: float) -> float:
+        """One cycle: up for 30 % of the way, then down to nothing, both as half a cosine; constant as published."""
+        if self.networks_as == "published":
+            return 1.0
+        along = progress / 0.3 if progress < 0.3 else (1 - progress) / 0.7
+        return max(0.5 - 0.5 * math.cos(math.pi * along), 1e-3)
+
+    def alpha(self, epoch: int) -> float:
+        """1 + growth * epoch; sqrt(epoch + 1) as published."""
+        return math.sqrt(epoch + 1) if self.networks_as == "published" else 1 + self.alpha_growth * epoch
+
+
+def check_choices(settings: object) -> None:
+    """Raise SettingsError where a field annotated with words (Literal) holds none of them."""
+    for name, hint in get_type_hints(type(settings)).items():
+        if get_origin(hint) is Literal and getattr(settings, name) not in get_args(hint):
+            known = ", ".join(map(repr, get_args(hint)))
+            raise SettingsError(f"{name} is one of {known}; got {getattr(settings, name)!r}.")
