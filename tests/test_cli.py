@@ -158,6 +158,23 @@ def test_evaluate_prints_scores_with_protocol_ids(made: Run) -> None:
     assert "20 queries against 40 items" in out
 
 
+def test_evaluate_tells_ties_monitors_and_the_teacher(made: Run) -> None:
+    asked = ("evaluate", "hasher.safetensors", "data.npz", "--protocol", "PALL")
+    mean = {}
+    for ties in ("worst", "expected", "best"):
+        scores = json.loads(made(*asked, "--ties", ties, "--json")[1])["scores"][0]
+        assert scores["ties"] == ties
+        mean[ties] = (scores["mean"], scores["protocol_id"])
+    assert mean["worst"][0] < mean["expected"][0] < mean["best"][0]
+    assert len({protocol_id for _, protocol_id in mean.values()}) == 3
+    code, out, _ = made(*asked, "--teacher", "hasher.safetensors")
+    assert code == 0
+    assert "of bits balanced" in out
+    assert "Agreement with the teacher's order of pairs: 0." in out
+    code, _, err = made(*asked, "--ties", "lucky")
+    assert (code, "--ties is one of expected, best, worst, id; got 'lucky'" in err) == (1, True)
+
+
 def test_methods_lists_papers_and_marks_reconstructions(run: Run) -> None:
     pytest.importorskip("torch")
     code, out, _ = run("methods")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -11,8 +13,9 @@ from crossbit.cli.data import load_data, text_encoder_of
 from crossbit.cli.encode import check_encoders
 from crossbit.cli.options import AsJson, Data, DropDuplicates, HasherFile
 from crossbit.errors import SettingsError
-from crossbit.evaluation import PROTOCOLS, Evaluation, EvaluationProtocol
+from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
 from crossbit.evaluation import evaluate as measure
+from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
 
 
@@ -20,6 +23,10 @@ def evaluate(
     hasher: HasherFile,
     data: Data,
     protocol: Annotated[str, typer.Option(help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}.")] = "PALL,P50",
+    teacher: Annotated[
+        Path | None, typer.Option(help="Another hasher file: how far the codes keep its order is told too.")
+    ] = None,
+    ties: Annotated[str, typer.Option(help="Tied items: expected (the mean of all orders), best, worst or id.")] = "",
     drop_duplicates: DropDuplicates = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,17 +35,41 @@ def evaluate(
     The query rows of DATA search its database rows, pictures in texts (I2T) and texts in pictures (T2I). The scores
     are mean average precisions, each with the id of its protocol: only scores with one id can be compared.
     """
-    protocols = protocols_named(protocol)
+    protocols = tuple(with_ties(one, ties) for one in protocols_named(protocol).values())
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder_of(loaded))
         check_encoders(loaded, dataset)
-        evaluation = measure(loaded, dataset.pairs, dataset.split, tuple(protocols.values()))
+        evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
+        agreement = None if teacher is None else teacher_agreement(loaded, Hasher.load(teacher), dataset.pairs)
     if as_json:
         about = {"hasher": loaded.fingerprint(), "method": loaded.method, "data": dataset.name}
-        show_json({**about, **evaluation.to_json()})
+        told = {} if agreement is None else {"teacher_agreement": agreement}
+        show_json({**about, **evaluation.to_json(), **told})
         return
     show_scores(evaluation, f"{loaded.method} at {loaded.n_bits} bits on {dataset.name}")
+    if evaluation.monitor is not None:
+        show_monitor(evaluation.monitor)
+    if agreement is not None:
+        show(f"Agreement with the teacher's order of pairs: {agreement:.3f} (1 is the same order, 0 is chance).")
+
+
+def with_ties(protocol: EvaluationProtocol, ties: str) -> EvaluationProtocol:
+    """The protocol with another rule of ties, and another name and id with it; "" leaves it as it is."""
+    if not ties or ties == protocol.ties:
+        return protocol
+    if ties not in get_args(Ties):
+        raise SettingsError(f"--ties is one of {', '.join(get_args(Ties))}; got {ties!r}.")
+    return replace(protocol, name=f"{protocol.name} ({ties} ties)", ties=cast(Ties, ties))
+
+
+def show_monitor(monitor: CodeMonitor) -> None:
+    """Signs of collapse in one sentence; no labels are behind them."""
+    show(
+        f"Codes: {monitor.balanced_bits:.0%} of bits balanced; {monitor.unique_image:.0%} of image and "
+        f"{monitor.unique_text:.0%} of text codes unique; the two codes of a pair differ in "
+        f"{monitor.paired_distance:.0%} of bits."
+    )
 
 
 def protocols_named(names: str) -> dict[str, EvaluationProtocol]:

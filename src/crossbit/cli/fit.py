@@ -11,10 +11,12 @@ import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import TextEncoder, listed, load_data, show_left_out
+from crossbit.cli.evaluate import show_monitor
 from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset
+from crossbit.evaluation import CodeMonitor, code_monitors
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.progress import Progress
@@ -64,6 +66,7 @@ def fit(
         hasher = fit_on(learner, dataset, progress, checkpoint)
         seconds = time.perf_counter() - began
         hasher.save(out)
+        monitor = training_monitor(hasher, dataset)
     result = {
         "hasher": str(out),
         "fingerprint": hasher.fingerprint(),
@@ -75,11 +78,13 @@ def fit(
         "seconds": round(seconds, 3),
         "settings": dict(hasher.settings),
         "report": dict(hasher.report),
+        "monitor": monitor.to_json(),
     }
     if as_json:
         show_json(result)
         return
     _show_fitted(out, data, hasher, dataset, seconds)
+    show_monitor(monitor)
 
 
 def _show_fitted(out: Path, data: str, hasher: Hasher, dataset: Dataset, seconds: float) -> None:
@@ -94,6 +99,12 @@ def _show_fitted(out: Path, data: str, hasher: Hasher, dataset: Dataset, seconds
     show(f"Next:  {own_command()} index {files} --out collection")
     if dataset.pairs.labels is not None:
         show(f"or     {own_command()} evaluate {files}")
+
+
+def training_monitor(hasher: Hasher, dataset: Dataset) -> CodeMonitor:
+    """Signs of collapse in the codes of the training pairs; no labels are involved."""
+    pairs = dataset.pairs[dataset.split.train]
+    return code_monitors(hasher.encode_images(pairs.image), hasher.encode_texts(pairs.text))
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:

@@ -3,7 +3,7 @@
 from crossbit.evaluation.average_precision import average_precisions
 from crossbit.evaluation.codes import evaluate, evaluate_codes, mean_average_precision
 from crossbit.evaluation.measures import pair_recall, precision_at, precision_recall, precision_within
-from crossbit.evaluation.monitors import CodeMonitor, code_monitors
+from crossbit.evaluation.monitors import CodeMonitor, code_monitors, teacher_agreement
 from crossbit.evaluation.protocol import FIRST_50, P50, PALL, PROTOCOLS, PUKD, TEXTBOOK_50, EvaluationProtocol
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Curves, Evaluation, Scores
@@ -33,4 +33,5 @@ __all__ = [
     "precision_recall",
     "precision_within",
     "report_random",
+    "teacher_agreement",
 ]

@@ -1,14 +1,18 @@
-"""Signs of collapse in codes, without any labels."""
+"""What can be said of codes without any labels: signs of collapse, and the agreement with a teacher."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from crossbit.codes import Codes
 from crossbit.errors import DataError, WidthError
 from crossbit.evaluation.measures import pair_places
+from crossbit.hasher import Hasher
+from crossbit.pairs import PairedFeatures
 
 _PAIRS_RANKED = 2000
 
@@ -73,3 +77,31 @@ def _pair_rank(image_codes: Codes, text_codes: Codes) -> float:
         nearer, equal = pair_places(queries, items, own)
         ranks.append(float((nearer + (equal - 1) / 2).mean()) / (len(rows) - 1))
     return float(np.mean(ranks))
+
+
+def teacher_agreement(
+    student: Hasher, teacher: Hasher, pairs: PairedFeatures, *, at_most: int = 2000, seed: int = 0
+) -> float:
+    """How far a student's codes keep their teacher's order of pairs: a rank correlation in [-1, 1], without labels.
+
+    Compared are, over all ordered couples of up to `at_most` random pairs, the agreement of one's image code with the
+    other's text code and the cosine of the teacher's real-valued outputs for the same two. The two hashers may have
+    different code lengths. Raises DataError for fewer than three pairs.
+    """
+    if len(pairs) < 3:
+        raise DataError(f"An agreement needs at least 3 pairs; got {len(pairs)}.")
+    rows = np.random.default_rng(seed).permutation(len(pairs))[:at_most]
+    image, text = pairs.image[rows], pairs.text[rows]
+    codes = student.encode_images(image).signs() @ student.encode_texts(text).signs().T
+    taught = _unit(np.tanh(teacher.image(image))) @ _unit(np.tanh(teacher.text(text))).T
+    others = ~np.eye(len(rows), dtype=np.bool_)
+    step = max(1, others.sum() // 500_000)
+    compared = codes[others][::step], taught[others][::step]
+    if any(float(np.ptp(one)) == 0 for one in compared):  # collapsed codes keep no order at all
+        return 0.0
+    return float(spearmanr(*compared).statistic)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)
