@@ -61,11 +61,17 @@ class KDCMH(TaughtMethod):
     a modal-fusion similarity matrix; a student of the supervised kind guided by it. We decided the rest.
     `KDCMH.plain()` is the nearest to the sister paper's recipe (the teacher's real-valued similarity as it is, a
     cosine reconstruction, the teacher's own networks and SGD). The defaults depart from it, each by a setting:
-    the teacher has 128 bits whatever the student has (`teacher`), and trusts each modality as far as a rule without
-    labels says (`image_weight = None`); its similarity is joined by that of the raw features (`teacher_share`) and
-    diffused over its neighbour graph, on a logarithmic scale (`distillation = "diffused"`); a small contrastive term
-    holds a pair's codes together (`contrast`); the student's networks are regularised by dropout and batch
-    normalisation and learned with AdamW on a one-cycle schedule.
+    the teacher has 128 bits whatever the student has (`teacher`) and weighs the modalities by how far each is to be
+    trusted, found anew for every fit (`image_weight`); its similarity is joined by that of the raw features
+    (`teacher_share`) and diffused over its neighbour graph, on a logarithmic scale (`distillation = "diffused"`);
+    near pairs weigh more in the loss (`emphasis`), a small contrastive term holds a pair's codes together
+    (`contrast`); the student's networks are regularised and learned with AdamW (`networks_as`).
+
+    Defaults: `image_weight`, `neighbours`, `edge_power` and the student's `batch_size`, `emphasis`, dropouts,
+    `hidden` and `contrast` are what rules without labels chose (`image_weight_of` and benchmarks/choose_defaults.py).
+    The others (`teacher`, `teacher_slope`, `teacher_share`, `walk`, `temperature`, `epochs`) were set by hand while
+    the reconstruction was developed, with scores of earlier variants in view; they are the same for all data.
+    `crossbit.evaluation.code_monitors` and `teacher_agreement` tell, without labels, how the codes came out.
     """
 
     name: ClassVar[str] = "kdcmh"
