@@ -26,24 +26,24 @@ class TaughtMethod(DeepMethod):
     and a hidden text network, SGD with momentum at a constant rate, the tanh's slope growing as sqrt(epoch + 1).
     """
 
-    loss: Literal["cosine", "likelihood"] = "cosine"
+    loss: Literal["cosine", "likelihood"] = "cosine"  # squared error of cosines, or DCMH's likelihood
     compare: Literal["batch", "buffer"] = "batch"  # with the batch, or with buffered codes of all pairs
     mu: float = 1.0  # scale of the target
     within: float = 1.0  # weight of the losses within a modality
     emphasis: float = 4.0  # an entry of the loss weighs 1 + this * max(target, 0)^2
     contrast: float = 0.1  # weight of the contrastive term
-    temperature: float = 0.2
+    temperature: float = 0.2  # of the contrastive term
     quantization: float = 0.0  # weight of the distance to the signs; the likelihood wants 1
     balance: float = 0.0  # weight of the bit balance
-    networks_as: Literal["regular", "published"] = "regular"
+    networks_as: Literal["regular", "published"] = "regular"  # networks, optimiser and schedule: see above
     hidden: int = 512  # units of each network
-    input_dropout: float = 0.1
-    dropout: float = 0.5
+    input_dropout: float = 0.1  # share of the features dropped at random in training
+    dropout: float = 0.5  # share of the hidden units dropped
     alpha_growth: float = 0.1  # slope of the tanh: 1 + this * epoch
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 2e-3  # the peak of the one-cycle schedule
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW, or of SGD as published
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -66,8 +66,8 @@ class Objective(nn.Module):
 class DeepMethod(Method):
     """A method with one network per modality, trained by mini-batches. Fields are settings that all of them share."""
 
-    epochs: int = 80
-    batch_size: int = 32
+    epochs: int = 80  # sweeps over the training pairs
+    batch_size: int = 32  # pairs a step
     device: str = "cpu"  # "cuda" gives the same codes up to floating-point noise: sums are made in another order
     patience: int = 0  # stop after so many epochs without a lower training loss; 0: never. No labels are involved
 

@@ -40,9 +40,9 @@ class CCAITQ(Method):
         link="https://doi.org/10.1109/TPAMI.2012.193",
     )
 
-    ridge: float = DEFAULT_RIDGE
-    power: float = DEFAULT_POWER
-    iterations: int = 50
+    ridge: float = DEFAULT_RIDGE  # share of the mean variance added to each covariance
+    power: float = DEFAULT_POWER  # directions are scaled by their correlation to this power; the paper has 1
+    iterations: int = 50  # rounds of "sign, then rotate"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -37,7 +37,7 @@ class CCASign(Method):
         link="https://doi.org/10.5591/978-1-57735-516-8/IJCAI11-230",
     )
 
-    ridge: float = DEFAULT_RIDGE
+    ridge: float = DEFAULT_RIDGE  # share of the mean variance added to each covariance
 
     def __post_init__(self) -> None:
         super().__post_init__()

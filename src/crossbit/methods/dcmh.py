@@ -46,8 +46,8 @@ class DCMH(DeepMethod):
     hidden: int = 8192  # units of the text network
     batch_size: int = 128
     epochs: int = 15
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float = 1e-3  # of Adam
+    weight_decay: float = 0.0  # of Adam
 
     def networks(self, pairs: PairedFeatures) -> tuple[HashNet, HashNet]:
         """A linear hash layer for images, one hidden layer for texts, both after standardising."""

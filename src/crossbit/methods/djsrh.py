@@ -44,10 +44,10 @@ class DJSRH(DeepMethod):
     lambda_image: float = 0.1  # weight of the loss within images
     lambda_text: float = 0.1  # weight of the loss within texts
     hidden: int = 4096  # units of the text network
-    learning_rate_image: float = 0.001
-    learning_rate_text: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    learning_rate_image: float = 0.001  # of SGD on the image network
+    learning_rate_text: float = 0.01  # of SGD on the text network
+    momentum: float = 0.9  # of SGD
+    weight_decay: float = 5e-4  # of SGD
 
     def networks(self, pairs: PairedFeatures) -> tuple[HashNet, HashNet]:
         """A linear hash layer for images, one hidden layer for texts."""

@@ -50,7 +50,7 @@ class JDSH(DeepMethod):
     weight_text: float = 0.1  # b: share of the text similarity
     weight_cross: float = 0.4  # l: share of the crossed profiles
     mu: float = 1.4  # scale of the target
-    dsdw: Literal["centred", "published", "clamped", "off"] = "centred"
+    dsdw: Literal["centred", "published", "clamped", "off"] = "centred"  # the weighting: see above
     spread_left: float = 2.0  # ALPHA: pairs so many left scales below the mode are surely unlike
     spread_right: float = 4.0  # BETA: pairs so many right scales above it are surely alike
     push: float = 0.1  # L1: how much further apart
@@ -59,10 +59,10 @@ class JDSH(DeepMethod):
     hidden: int = 4096  # units of the text network
     epochs: int = 300
     alpha_limit: float = 10.0  # largest slope of the tanh
-    learning_rate_image: float = 0.01
-    learning_rate_text: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    learning_rate_image: float = 0.01  # of SGD on the image network
+    learning_rate_text: float = 0.01  # of SGD on the text network
+    momentum: float = 0.9  # of SGD
+    weight_decay: float = 5e-4  # of SGD
 
     def __post_init__(self) -> None:
         super().__post_init__()

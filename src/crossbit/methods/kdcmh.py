@@ -87,7 +87,7 @@ class KDCMH(TaughtMethod):
     teacher: Method = field(default_factory=_default_teacher)  # any method; it is given this method's seed
     guide_teacher: bool = True  # a JDSH teacher weighs the modalities by the trust in them, not as published
     image_weight: float | None = None  # trust in images rather than texts, 0 to 1; None: by `image_weight_of`
-    distillation: Literal["diffused", "real", "distribution", "neighbours"] = "diffused"
+    distillation: Literal["diffused", "real", "distribution", "neighbours"] = "diffused"  # what the target is
     teacher_weights: tuple[float, float, float] = (0.25, 0.25, 0.5)  # within images, within texts, across
     teacher_slope: float = 5.0  # slope of the tanh on the teacher's outputs; large: nearly its codes
     teacher_share: float = 0.5  # share of the teacher in the similarity that is diffused; 0: raw features alone
