@@ -68,7 +68,7 @@ class DeepMethod(Method):
 
     epochs: int = 80  # sweeps over the training pairs
     batch_size: int = 32  # pairs a step
-    device: str = "cpu"  # "cuda" gives the same codes up to floating-point noise: sums are made in another order
+    device: str = "cpu"  # or "cuda": it rounds sums otherwise, and where units are dropped at random it drops others
     patience: int = 0  # stop after so many epochs without a lower training loss; 0: never. No labels are involved
 
     def __post_init__(self) -> None:

@@ -84,7 +84,7 @@ class KDCMH(TaughtMethod):
         reconstruction=True,
     )
 
-    teacher: Method = field(default_factory=_default_teacher)  # any method; it is given this method's seed
+    teacher: Method = field(default_factory=_default_teacher)  # any method; gets this method's seed, not its device
     guide_teacher: bool = True  # a JDSH teacher weighs the modalities by the trust in them, not as published
     image_weight: float | None = None  # trust in images rather than texts, 0 to 1; None: by `image_weight_of`
     distillation: Literal["diffused", "real", "distribution", "neighbours"] = "diffused"  # what the target is
