@@ -25,10 +25,10 @@ class DCMH(DeepMethod):
 
     Source: Jiang, Li, CVPR 2017, eqs. 1 to 5; settings of the authors' code. Outputs are linear: no tanh.
     Departures: frozen image features with one linear hash layer (the paper fine-tunes CNN-F); inputs are
-    standardised, since ready features come in any scale; Adam, 15 epochs and a
-    rate of 1e-3 where the authors run 500 epochs of SGD; no bit balance, which works against labels whose classes
-    differ in size and would make a weak reference (`eta = 1` is the paper's, on the batch's share of the sum);
-    softplus in place of log(1 + exp), which overflows.
+    standardised, since ready features come in any scale; Adam, 15 epochs and a rate of 1e-3 where the authors run 500
+    epochs of SGD; no bit balance, which works against labels whose classes differ in size and would make a weak
+    reference (`eta = 1` is the paper's, on the batch's share of the sum); softplus in place of log(1 + exp), which
+    overflows.
     """
 
     name: ClassVar[str] = "dcmh"
