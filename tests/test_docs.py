@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,27 @@ FORBIDDEN = (r"/work/", r"/tmp/", r"/home/", r"/root/")
 def test_documents_name_no_machine(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert [pattern for pattern in FORBIDDEN if re.search(pattern, text)] == []
+
+
+def tracked(*options: str) -> list[str]:
+    """The files that git keeps; the test is skipped where this is no checkout."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("this is no git checkout, so nothing tells what is kept")
+    listed = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.split("\0") if name]
+
+
+def test_what_git_ignores_is_not_kept() -> None:
+    assert tracked("--cached", "--ignored", "--exclude-standard") == []
+
+
+def test_no_file_kept_names_a_machines_folders() -> None:
+    """Caches and results that were made somewhere may carry where; this file holds the patterns themselves."""
+    own = Path(__file__).relative_to(ROOT).as_posix()
+    wrong = [
+        name
+        for name in tracked()
+        if name != own and (ROOT / name).is_file()
+        if any(re.search(pattern.encode(), (ROOT / name).read_bytes()) for pattern in FORBIDDEN)
+    ]
+    assert wrong == []
