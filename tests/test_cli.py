@@ -19,6 +19,7 @@ from crossbit.cli.document import document
 from crossbit.cli.places import own_command
 from crossbit.collection import Collection
 from crossbit.errors import CrossbitError
+from crossbit.methods.cca_itq import CCAITQ
 
 N = 60
 Run = Callable[..., tuple[int, str, str]]
@@ -277,6 +278,29 @@ def test_wrong_usage_exits_with_2(made: Run, words: tuple[str, ...]) -> None:
     code, out, err = made(*words)
     assert (code, out) == (2, "")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("Invalid\nlearning rate: -1.0"), "ValueError: Invalid learning rate: -1.0. Check the settings"),
+        (MemoryError(), "MemoryError. Check the settings"),
+    ],
+)
+def test_what_was_not_foreseen_is_one_sentence_too(
+    made: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def fail(self: CCAITQ, *arguments: object) -> Hasher:
+        raise error
+
+    monkeypatch.setattr(CCAITQ, "_fit", fail)
+    code, out, err = made("fit", "data.npz", "--method", "cca-itq")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"crossbit: This was not foreseen: {told}")
+    assert err.count("\n") == 1
+    monkeypatch.setattr(sys, "argv", ["crossbit", "--debug", "fit", "data.npz", "--method", "cca-itq"])
+    with pytest.raises(type(error)):
+        main()
 
 
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

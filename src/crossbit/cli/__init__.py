@@ -28,6 +28,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(error, f"{error.filename or 'A file'} could not be read or written: {error.strerror or error}.")
+    except Exception as error:  # a setting that no check knows, too little memory, a fault of ours: still one sentence
+        told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+        _fail(
+            error, f"This was not foreseen: {told}. Check the settings; crossbit --debug ... shows where it happened."
+        )
 
 
 def _fail(error: Exception, sentence: str) -> NoReturn:
