@@ -14,7 +14,7 @@ import pytest
 
 from crossbit.errors import DataError, LabelError, MissingExtraError, SettingsError
 from crossbit.hasher import Hasher, HashFunction, Layer
-from crossbit.method import Method, Paper
+from crossbit.method import Method, Paper, check_number
 from crossbit.methods import METHODS, load_method
 from crossbit.methods.cca_itq import CCAITQ
 from crossbit.pairs import PairedFeatures
@@ -163,3 +163,24 @@ def test_another_missing_module_is_not_taken_for_torch(monkeypatch: pytest.Monke
 def test_the_list_of_methods_is_in_order_of_names_and_targets() -> None:
     assert len(set(METHODS.values())) == len(METHODS)
     assert all(target.count(":") == 1 and target.startswith("crossbit.methods.") for target in METHODS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("power", float("nan"), "a finite number; got nan"),
+        ("ridge", float("inf"), "a finite number; got inf"),
+        ("hidden", 0, "1 or more; got 0"),
+        ("hidden", 2.5, "a whole number of units"),
+        ("learning_rate_text", -0.1, "above 0; got -0.1"),
+        ("teacher_share", 5, "a share from 0 to 1; got 5"),
+    ],
+)
+def test_a_setting_out_of_the_range_of_its_name(name: str, value: object, told: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} .*{told}"):
+        check_number(name, value)
+
+
+def test_every_method_checks_its_numbers() -> None:
+    with pytest.raises(SettingsError, match="ridge must be a finite number"):
+        CCAITQ(ridge=float("nan"))

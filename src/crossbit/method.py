@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Method(ABC):
         check_n_bits(self.n_bits)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise SettingsError(f"seed must be a whole number of 0 or more; got {self.seed!r}.")
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name))
 
     def fit(self, pairs: PairedFeatures, *, progress: Progress = silent, checkpoint: Path | None = None) -> Hasher:
         """Learn two hash functions from n pairs.
@@ -103,3 +106,20 @@ class Method(ABC):
         if unknown:
             raise SettingsError(f"{self.name} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
         return dataclasses.replace(self, **settings)
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise SettingsError where a setting cannot be what its name says: the ranges that all methods share.
+
+    Numbers are finite; units (`hidden`) are whole and 1 or more, rates (`learning_rate...`) above 0, shares
+    (`..._share`) from 0 to 1. What a method asks beyond that it checks itself.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{name} must be a finite number; got {value!r}.")
+    if name == "hidden" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise SettingsError(f"{name} must be a whole number of units, 1 or more; got {value!r}.")
+    if isinstance(value, int | float):
+        if name.startswith("learning_rate") and not value > 0:
+            raise SettingsError(f"{name} must be above 0; got {value!r}.")
+        if name.endswith("_share") and not 0 <= value <= 1:
+            raise SettingsError(f"{name} is a share from 0 to 1; got {value!r}.")

@@ -65,7 +65,9 @@ def score_table(results: Sequence[Result], preset: str, n_bits: int, direction: 
         [row, *(_cell([r for r in shown if (r.row, r.data) == (row, data)], preset, direction) for data in columns)]
         for row in ordered({result.row for result in shown}, [*REFERENCES, *METHODS])
     ]
-    return markdown([f"{n_bits} bits", *columns], [*rows, ["protocol id", *(f"`{ids[data]}`" for data in columns)]])
+    table = markdown([f"{n_bits} bits", *columns], [*rows, ["protocol id", *(f"`{ids[data]}`" for data in columns)]])
+    notes = sorted({(r.row, str(r.details["note"])) for r in shown if r.details.get("note")})
+    return "\n".join([table, *(f"\n- `{row}`: {note}" for row, note in notes)])
 
 
 def protocol_id(results: Sequence[Result], preset: str) -> str:
@@ -108,9 +110,10 @@ def _gain(gains: Sequence[float]) -> str:
 
 
 def ablation_table(results: Sequence[Result], preset: str, n_bits: int) -> str:
-    """The variants of methods at one code length, under the method they vary."""
-    varied = {result.row.split("@")[0] for result in results if "@" in result.row}
-    shown = [r for r in results if r.n_bits == n_bits and r.row.split("@")[0] in varied and preset in r.scores]
+    """The variants of methods at one code length, under the method they vary, all on the variants' seeds."""
+    of_length = [r for r in results if r.n_bits == n_bits and preset in r.scores]
+    variants = {(result.row.split("@")[0], result.seed) for result in of_length if "@" in result.row}
+    shown = [r for r in of_length if (r.row.split("@")[0], r.seed) in variants]
     if not shown:
         return NOTHING
     columns = ordered({result.data for result in shown}, DATA_SETS)

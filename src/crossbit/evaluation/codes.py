@@ -27,12 +27,12 @@ def evaluate(
 ) -> Evaluation:
     """Measure a hasher: the split's query rows search its database rows, images in texts (I2T) and texts in images.
 
-    Raises LabelError when the pairs have no labels, SplitError for rows beyond the pairs, and WidthError for features
-    of another width than the hasher's.
+    Raises LabelError when the pairs have no labels, SplitError for rows beyond the pairs or queries whose content also
+    stands in train or database, and WidthError for features of another width than the hasher's.
     """
     if pairs.labels is None:
         raise LabelError("An evaluation needs labels, to tell what is relevant; give PairedFeatures its labels=.")
-    split.check_range(len(pairs))
+    split.check_duplicates(pairs)
     return evaluate_codes(
         hasher.encode_images(pairs.image[split.query]),
         hasher.encode_texts(pairs.text[split.query]),
