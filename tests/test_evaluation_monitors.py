@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from crossbit.errors import DataError
 from crossbit.evaluation import teacher_agreement
@@ -34,6 +35,18 @@ def test_it_is_the_rank_correlation_of_all_ordered_couples() -> None:
         -teacher_agreement(same, teacher, pairs), abs=0.05
     )
     assert teacher_agreement(same, teacher, pairs) > 0.5
+
+
+def test_it_is_the_rank_correlation_with_ties_at_their_mean() -> None:
+    taught = CCAITQ(n_bits=8).fit(WORLD.train)
+    pairs = WORLD.train[:40]
+    teacher = CCAITQ(n_bits=16, seed=1).fit(WORLD.train)
+    codes = taught.encode_images(pairs.image).signs() @ taught.encode_texts(pairs.text).signs().T
+    outputs = [np.tanh(teacher.image(pairs.image)), np.tanh(teacher.text(pairs.text))]
+    image, text = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in outputs)
+    couples = [(i, j) for i in range(40) for j in range(40) if i != j]
+    expected = spearmanr([codes[c] for c in couples], [(image @ text.T)[c] for c in couples]).statistic
+    assert teacher_agreement(taught, teacher, pairs) == pytest.approx(expected, abs=1e-4)
 
 
 def test_constant_codes_agree_with_nothing() -> None:

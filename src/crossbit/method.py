@@ -116,10 +116,11 @@ def check_number(name: str, value: object) -> None:
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise SettingsError(f"{name} must be a finite number; got {value!r}.")
-    if name == "hidden" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+    if not isinstance(value, int | float):
+        return
+    if name == "hidden" and (isinstance(value, bool | float) or value < 1):
         raise SettingsError(f"{name} must be a whole number of units, 1 or more; got {value!r}.")
-    if isinstance(value, int | float):
-        if name.startswith("learning_rate") and not value > 0:
-            raise SettingsError(f"{name} must be above 0; got {value!r}.")
-        if name.endswith("_share") and not 0 <= value <= 1:
-            raise SettingsError(f"{name} is a share from 0 to 1; got {value!r}.")
+    if name.startswith("learning_rate") and not value > 0:
+        raise SettingsError(f"{name} must be above 0; got {value!r}.")
+    if name.endswith("_share") and not 0 <= value <= 1:
+        raise SettingsError(f"{name} is a share from 0 to 1; got {value!r}.")
