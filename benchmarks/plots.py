@@ -64,6 +64,9 @@ def _scores(results: Iterable[Result]) -> list[float]:
     return [result.scores[PRESET]["mean"] for result in results]
 
 
+LENGTHS = (16, 32, 64, 128)
+
+
 def _draw(results: Sequence[Result], lines_of: Callable[[list[Result]], list[Line]], label: str, log: bool) -> bytes:
     columns = ordered({result.data for result in results}, DATA_SETS)
     drawn = {data: lines_of([result for result in results if result.data == data]) for data in columns}
@@ -89,4 +92,6 @@ def _panel(panel: Axes, lines: list[Line], title: str, label: str, log: bool) ->
     panel.set_title(title)
     panel.set_xlabel(label)
     if log:
-        panel.set_xscale("log", base=2 if "bits" in label and "seconds" not in label else 10)
+        panel.set_xscale("log", base=10 if "seconds" in label else 2)
+    if label.startswith("code length"):
+        panel.set_xticks(LENGTHS, [str(length) for length in LENGTHS])
