@@ -179,7 +179,7 @@ class Hasher:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
                 _check_header(path, header)
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dictionary
             description, report = json.loads(header["description"]), json.loads(header["report"])
             if _digest(description, tensors) != header["fingerprint"]:
                 raise FileFormatError(f"{path} was altered after it was saved (its checksum differs); restore a copy.")

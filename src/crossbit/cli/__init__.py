@@ -16,8 +16,8 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line. Exit code 0: done; 1: an error, in one sentence on stderr; 2: wrong usage; 130: Ctrl-C."""
     # The networks and their batches are small: a second thread gains little, and where other programs want the same
-    # cores the threads wait for each other (measured on two shared cores: about four to six times slower). One thread
-    # also gives the same codes whatever the number of cores. Torch reads this when a command imports it.
+    # cores the threads wait for each other and it is much slower. One thread also gives the same codes whatever the
+    # number of cores. Torch reads this when a command imports it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         app()

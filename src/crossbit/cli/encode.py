@@ -76,11 +76,11 @@ def index(
     check_target(out, overwrite=overwrite)  # before the long work, not after it
     check_folder_place(out)
     began = time.perf_counter()
-    with when_stopped(f"No collection was built; what stood at {out} before is untouched."):  # noqa: SIM117
-        with progress_shown() as progress:
-            loaded = Hasher.load(hasher)
-            dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded))
-            collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
+    kept = f"No collection was built; what stood at {out} before is untouched."
+    with when_stopped(kept), progress_shown() as progress:
+        loaded = Hasher.load(hasher)
+        dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded))
+        collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
     result = {
         "collection": str(out),
         "n": len(collection),
