@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "crossbit"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
     ("hasher", "kernels", "codes", "pairs"),
-    ("method", "evaluation", "index", "encoders", "datasets", "correlation", "distribution"),
+    ("method", "evaluation", "index", "encoders", "sources", "datasets", "correlation", "distribution"),
     ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
     ("experiment", "report", "collection", "tables"),
