@@ -9,9 +9,9 @@ from typing import Annotated, cast, get_args
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import load_data, text_encoder_of
+from crossbit.cli.data import data_seed, load_data, text_encoder_of
 from crossbit.cli.encode import check_encoders
-from crossbit.cli.options import AsJson, Data, DropDuplicates, HasherFile
+from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
 from crossbit.evaluation import evaluate as measure
@@ -28,20 +28,26 @@ def evaluate(
     ] = None,
     ties: Annotated[str, typer.Option(help="Tied items: expected (the mean of all orders), best, worst or id.")] = "",
     drop_duplicates: DropDuplicates = False,
+    seed: DataSeed = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a hasher on DATA with labels.
 
     The query rows of DATA search its database rows, pictures in texts (I2T) and texts in pictures (T2I). The scores
-    are mean average precisions, each with the id of its protocol: only scores with one id can be compared.
+    are mean average precisions, each with the id of its protocol: only scores with one id can be compared. The seed
+    also draws the pairs on which the agreement with a teacher is measured.
     """
     protocols = tuple(with_ties(one, ties) for one in protocols_named(protocol).values())
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder_of(loaded))
+        drawn = data_seed(seed, loaded)
+        dataset = load_data(
+            data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder_of(loaded), seed=drawn
+        )
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
-        agreement = None if teacher is None else teacher_agreement(loaded, Hasher.load(teacher), dataset.pairs)
+        taught = None if teacher is None else Hasher.load(teacher)
+        agreement = None if taught is None else teacher_agreement(loaded, taught, dataset.pairs, seed=drawn)
     if as_json:
         about = {"hasher": loaded.fingerprint(), "method": loaded.method, "data": dataset.name}
         told = {} if agreement is None else {"teacher_agreement": agreement}

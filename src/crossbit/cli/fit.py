@@ -61,7 +61,7 @@ def fit(
         else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
     )
     with when_stopped(kept), progress_shown() as progress:
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder, seed=seed)
         began = time.perf_counter()
         hasher = fit_on(learner, dataset, progress, checkpoint)
         seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ import typer
 
 from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
 from crossbit.cli.data import load_items
-from crossbit.cli.options import AsJson
+from crossbit.cli.options import AsJson, Seed
 from crossbit.codes import Codes
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
@@ -30,11 +30,12 @@ def info(
             help="A file that crossbit fit or encode wrote, a collection, or what other commands take as DATA.",
         ),
     ],
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Say what PATH is: a hasher, a collection, a file of codes, or data."""
     with when_stopped("Describing changes nothing."):
-        facts = described(path)
+        facts = described(path, seed)
     if as_json:
         show_json(facts)
         return
@@ -42,17 +43,20 @@ def info(
     show_table("", ["", ""], rows)
 
 
-def described(name: str) -> dict[str, Any]:
-    """What stands at a path, as plain values; raises FileFormatError when it is nothing of ours."""
+def described(name: str, seed: int = 0) -> dict[str, Any]:
+    """What stands at a path, as plain values; raises FileFormatError when it is nothing of ours.
+
+    seed: draws the split of a folder of pictures.
+    """
     path = Path(name)
     if name == "emoji":
-        return _data(name)
+        return _data(name, seed)
     if not path.exists():
         raise FileFormatError(f"There is nothing at {path}; give a hasher, a collection, a .npz file or emoji.")
     if path.is_dir():
-        return _collection(path) if is_collection(path) else _data(name)
+        return _collection(path) if is_collection(path) else _data(name, seed)
     if path.suffix == ".npz":
-        return _codes(path) or _data(name)
+        return _codes(path) or _data(name, seed)
     return _hasher(path)
 
 
@@ -99,9 +103,9 @@ def _codes(path: Path) -> dict[str, Any] | None:
     return {**facts, "unique_image": image.n_unique(), "unique_text": text.n_unique()}
 
 
-def _data(name: str) -> dict[str, Any]:
+def _data(name: str, seed: int) -> dict[str, Any]:
     with progress_shown() as progress:
-        dataset: Dataset = load_items(name, progress)
+        dataset: Dataset = load_items(name, progress, seed=seed)
     labels = dataset.pairs.labels
     return {
         "kind": "data",

@@ -21,4 +21,13 @@ DropDuplicates = Annotated[
     typer.Option("--drop-duplicates", help="Take what repeats a query out of train and database, not refuse DATA."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed gives the same codes.", min=0)]
+DataSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed of what is drawn from DATA: a folder's split and vocabulary. Without it the seed the hasher was "
+        "fitted with, which draws the same again.",
+        min=0,
+    ),
+]
 Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]

@@ -27,14 +27,15 @@ def load_dataset(
     *,
     text_encoder: str = "minilm",
     duplicates: str = "refuse",
+    seed: int = 0,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Dataset:
     """A data set by name ("emoji"), from a .npz file of ready features, or from a folder of captioned pictures.
 
     text_encoder: "minilm" or "bag-of-words", for data sets that are encoded here. duplicates: what a .npz file whose
-    queries stand in the database too gives, see `read_features`. cache: where features are kept, by default the
-    user's cache folder. progress: steps of the encoding.
+    queries stand in the database too gives, see `read_features`. seed: draws the split of a folder; the other two have
+    theirs. cache: where features are kept, by default the user's cache folder. progress: steps of the encoding.
 
     Raises DataError for a source that is none of these, and what the loader of the source raises.
     """
@@ -44,7 +45,7 @@ def load_dataset(
     if path.suffix == ".npz":
         return read_features(path, duplicates=duplicates)
     if path.is_dir():
-        return folder_dataset(path, text_encoder=text_encoder, cache=cache, progress=progress)
+        return folder_dataset(path, text_encoder=text_encoder, seed=seed, cache=cache, progress=progress)
     raise DataError(
         f"There is no data set {str(source)!r}: expected emoji, the path of a .npz file of features, "
         "or a folder of pictures with .txt captions."
