@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from crossbit.calibration import Calibration
 from crossbit.codes import Codes, check_n_bits
 from crossbit.errors import DataError, FileFormatError, WidthError
 from crossbit.files import write_whole
@@ -117,6 +118,7 @@ class Hasher:
     image, text: functions with the same number of bits. method: the acronym of the method that fitted it.
     settings: that method's settings as plain JSON values. encoders: fingerprints of the encoders whose features it
     takes, by modality; empty for features from elsewhere. report: what training noted (epochs, losses, monitors).
+    calibration: what its distances say, where that was measured (`crossbit.calibration`); codes do not depend on it.
     """
 
     image: HashFunction
@@ -125,11 +127,16 @@ class Hasher:
     settings: Mapping[str, Any] = field(default_factory=dict)
     encoders: Mapping[str, str] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if self.image.n_bits != self.text.n_bits:
             raise WidthError(
                 f"Both hash functions need one code length; got {self.image.n_bits} and {self.text.n_bits}."
+            )
+        if self.calibration is not None and self.calibration.n_bits != self.n_bits:
+            raise WidthError(
+                f"The calibration is of {self.calibration.n_bits}-bit codes; this hasher makes {self.n_bits} bits."
             )
 
     @property
@@ -149,6 +156,10 @@ class Hasher:
         """The same hasher, bound to the encoders of these fingerprints."""
         return replace(self, encoders={"image": image, "text": text})
 
+    def with_calibration(self, calibration: Calibration | None) -> Hasher:
+        """The same hasher, same codes and same fingerprint, with what its distances were measured to say."""
+        return replace(self, calibration=calibration)
+
     def fingerprint(self) -> str:
         """A 16-digit hash of weights, settings and encoders: two hashers that agree in it give the same codes."""
         return _digest(_describe(self), _tensors(self))
@@ -163,6 +174,9 @@ class Hasher:
             "report": json.dumps(dict(self.report), sort_keys=True),
             "fingerprint": _digest(description, tensors),
         }
+        if self.calibration is not None:
+            header["calibration"] = json.dumps(self.calibration.to_json())
+        header["checksum"] = _header_checksum(header)
         write_whole(Path(path), save(tensors, metadata=header))
 
     @classmethod
@@ -183,9 +197,12 @@ class Hasher:
             description, report = json.loads(header["description"]), json.loads(header["report"])
             if _digest(description, tensors) != header["fingerprint"]:
                 raise FileFormatError(f"{path} was altered after it was saved (its checksum differs); restore a copy.")
+            if header.get("checksum", _header_checksum(header)) != _header_checksum(header):
+                raise FileFormatError(f"{path} was altered after it was saved (its header differs); restore a copy.")
+            calibration = Calibration.from_json(json.loads(header["calibration"])) if "calibration" in header else None
             functions = {side: _function(description[side], side, tensors) for side in ("image", "text")}
             names = {key: description[key] for key in ("method", "settings", "encoders")}
-            return cls(functions["image"], functions["text"], report=report, **names)
+            return cls(functions["image"], functions["text"], report=report, calibration=calibration, **names)
         except (SafetensorError, KeyError, TypeError, IndexError, AttributeError, UnicodeDecodeError) as error:
             raise FileFormatError(_damaged(path, error)) from error
         except json.JSONDecodeError as error:
@@ -204,6 +221,12 @@ def _check_header(path: Path, header: Mapping[str, str]) -> None:
             f"{path} has hasher format version {header.get('version')}; this crossbit reads version {FORMAT_VERSION}. "
             "Upgrade crossbit (pip install -U crossbit), or fit the hasher again with this one."
         )
+
+
+def _header_checksum(header: Mapping[str, str]) -> str:
+    """A hash of all else in the header; files from before it was written carry none."""
+    kept = {key: value for key, value in header.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _describe(hasher: Hasher) -> dict[str, Any]:

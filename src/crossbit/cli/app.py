@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from crossbit import __version__
+from crossbit.cli.calibrate import calibrate
 from crossbit.cli.console import show
 from crossbit.cli.demo import demo
 from crossbit.cli.encode import encode, index
@@ -42,5 +43,5 @@ def _start(
     pass  # --debug is read where errors are caught, so that it also holds for errors of the command line itself
 
 
-for _verb in (demo, fit, encode, index, search, evaluate, methods, info):
+for _verb in (demo, fit, calibrate, encode, index, search, evaluate, methods, info):
     app.command(_verb.__name__)(_verb)
