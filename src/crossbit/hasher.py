@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from crossbit.calibration import Calibration
 from crossbit.codes import Codes, check_n_bits
-from crossbit.errors import DataError, FileFormatError, WidthError
+from crossbit.errors import DataError, FileFormatError, MismatchError, WidthError
 from crossbit.files import write_whole
 from crossbit.pairs import check_features
 
@@ -119,6 +119,8 @@ class Hasher:
     settings: that method's settings as plain JSON values. encoders: fingerprints of the encoders whose features it
     takes, by modality; empty for features from elsewhere. report: what training noted (epochs, losses, monitors).
     calibration: what its distances say, where that was measured (`crossbit.calibration`); codes do not depend on it.
+    vocabulary: the words of a text encoder that was fitted (bag of words, TF-IDF) as plain values, so that texts can be
+    encoded wherever the hasher goes; empty with other encoders.
     """
 
     image: HashFunction
@@ -128,6 +130,7 @@ class Hasher:
     encoders: Mapping[str, str] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    vocabulary: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.image.n_bits != self.text.n_bits:
@@ -152,9 +155,17 @@ class Hasher:
         """Codes of text features (n, d_text); raises WidthError or DataError on unfit input."""
         return Codes.from_real(self.text(features, "text features"))
 
-    def with_encoders(self, *, image: str, text: str) -> Hasher:
-        """The same hasher, bound to the encoders of these fingerprints."""
-        return replace(self, encoders={"image": image, "text": text})
+    def with_encoders(self, *, image: str, text: str, vocabulary: Mapping[str, Any] | None = None) -> Hasher:
+        """The same hasher, bound to the encoders of these fingerprints.
+
+        vocabulary: what the text encoder's `to_json` gives, where it was fitted on texts. Raises MismatchError for
+        the vocabulary of another encoder.
+        """
+        if vocabulary and vocabulary.get("fingerprint") != text:
+            raise MismatchError(
+                f"The vocabulary is that of {vocabulary.get('fingerprint')!r}, the text encoder {text!r}."
+            )
+        return replace(self, encoders={"image": image, "text": text}, vocabulary=vocabulary or {})
 
     def with_calibration(self, calibration: Calibration | None) -> Hasher:
         """The same hasher, same codes and same fingerprint, with what its distances were measured to say."""
@@ -174,6 +185,8 @@ class Hasher:
             "report": json.dumps(dict(self.report), sort_keys=True),
             "fingerprint": _digest(description, tensors),
         }
+        if self.vocabulary:
+            header["vocabulary"] = json.dumps(dict(self.vocabulary), ensure_ascii=False)
         if self.calibration is not None:
             header["calibration"] = json.dumps(self.calibration.to_json())
         header["checksum"] = _header_checksum(header)
@@ -202,7 +215,9 @@ class Hasher:
             calibration = Calibration.from_json(json.loads(header["calibration"])) if "calibration" in header else None
             functions = {side: _function(description[side], side, tensors) for side in ("image", "text")}
             names = {key: description[key] for key in ("method", "settings", "encoders")}
-            return cls(functions["image"], functions["text"], report=report, calibration=calibration, **names)
+            vocabulary = dict(json.loads(header.get("vocabulary", "{}")))
+            extra = {"report": report, "calibration": calibration, "vocabulary": vocabulary}
+            return cls(functions["image"], functions["text"], **extra, **names)
         except (SafetensorError, KeyError, TypeError, IndexError, AttributeError, UnicodeDecodeError) as error:
             raise FileFormatError(_damaged(path, error)) from error
         except json.JSONDecodeError as error:

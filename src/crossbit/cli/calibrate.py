@@ -12,7 +12,7 @@ import typer
 from crossbit.calibration import DEFAULT_RANDOM_PER_MATCH, LEAST_PAIRS, Calibration
 from crossbit.calibration import calibrate as measure
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import data_seed, load_items, text_encoder_of
+from crossbit.cli.data import data_seed, encoders_for, load_items
 from crossbit.cli.encode import check_encoders
 from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile
 from crossbit.cli.places import check_file_place
@@ -54,7 +54,7 @@ def calibrate(
     with when_stopped(f"Nothing was measured; {place} is as it was."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         chosen = data_seed(seed, loaded)
-        dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded), seed=chosen)
+        dataset = load_items(data, progress, seed=chosen, **encoders_for(loaded))
         check_encoders(loaded, dataset)
         rows = np.arange(len(dataset)) if every else never_trained(dataset)
         if len(rows) < LEAST_PAIRS:

@@ -11,8 +11,8 @@ import numpy as np
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import data_seed, left_out, listed, load_items, show_left_out, text_encoder_of
-from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile
+from crossbit.cli.data import data_seed, encoders_for, left_out, listed, load_items, show_left_out
+from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile, KnownImageEncoder, KnownTextEncoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.codes import Codes
 from crossbit.collection import Collection, Items, small_picture
@@ -30,6 +30,8 @@ def encode(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Where the codes go (.npz).")] = Path("codes.npz"),
     seed: DataSeed = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the codes of DATA to a .npz file.
@@ -42,7 +44,8 @@ def encode(
     check_file_place(out)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded), seed=data_seed(seed, loaded))
+        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        dataset = load_items(data, progress, seed=data_seed(seed, loaded), **encoders)
         image, text = codes_of(loaded, dataset)
         with whole_file(out) as part, part.open("wb") as file:
             np.savez(
@@ -68,6 +71,8 @@ def index(
     out: Annotated[Path, typer.Option("--out", help="The collection's folder.")] = Path("collection"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a collection that stands there.")] = False,
     seed: DataSeed = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a searchable collection of all pairs of DATA.
@@ -81,7 +86,8 @@ def index(
     kept = f"No collection was built; what stood at {out} before is untouched."
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        dataset = load_items(data, progress, text_encoder=text_encoder_of(loaded), seed=data_seed(seed, loaded))
+        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        dataset = load_items(data, progress, seed=data_seed(seed, loaded), **encoders)
         collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
     result = {
         "collection": str(out),

@@ -9,9 +9,9 @@ from typing import Annotated, cast, get_args
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import data_seed, load_data, text_encoder_of
+from crossbit.cli.data import data_seed, encoders_for, load_data
 from crossbit.cli.encode import check_encoders
-from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile
+from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
 from crossbit.evaluation import evaluate as measure
@@ -29,6 +29,8 @@ def evaluate(
     ties: Annotated[str, typer.Option(help="Tied items: expected (the mean of all orders), best, worst or id.")] = "",
     drop_duplicates: DropDuplicates = False,
     seed: DataSeed = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a hasher on DATA with labels.
@@ -41,9 +43,8 @@ def evaluate(
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
-        dataset = load_data(
-            data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder_of(loaded), seed=drawn
-        )
+        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, **encoders)
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
         taught = None if teacher is None else Hasher.load(teacher)

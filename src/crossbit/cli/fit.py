@@ -11,9 +11,9 @@ import typer
 
 from crossbit.cli.calibrate import hold_out, with_calibration
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import TextEncoder, listed, load_data, show_left_out
+from crossbit.cli.data import listed, load_data, show_left_out
 from crossbit.cli.evaluate import show_monitor
-from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, Seed
+from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, ImageEncoderName, Seed, TextEncoderName
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset
@@ -37,14 +37,8 @@ def fit(
         Path | None,
         typer.Option(help="A folder for the last finished epoch: the same command goes on from there after a stop."),
     ] = None,
-    text_encoder: Annotated[
-        TextEncoder,
-        typer.Option(
-            metavar="NAME",
-            help="minilm or bag-of-words: what reads the texts of emoji or a folder. A collection keeps the vocabulary "
-            "of a bag of words.",
-        ),
-    ] = "minilm",
+    text_encoder: TextEncoderName = "minilm",
+    image_encoder: ImageEncoderName = "efficientnet-lite0",
     calibrate: Annotated[
         float | None,
         typer.Option(
@@ -72,7 +66,8 @@ def fit(
         else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
     )
     with when_stopped(kept), progress_shown() as progress:
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, text_encoder=text_encoder, seed=seed)
+        encoders = {"text_encoder": text_encoder, "image_encoder": image_encoder}
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=seed, **encoders)
         dataset, held_out = hold_out(dataset, calibrate, seed)
         began = time.perf_counter()
         hasher = fit_on(learner, dataset, progress, checkpoint)
@@ -130,5 +125,7 @@ def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Pat
 def bound_to(hasher: Hasher, dataset: Dataset) -> Hasher:
     """The hasher with the fingerprints of the encoders that made a data set's features, where they are known."""
     if {"image", "text"} <= set(dataset.encoders):
-        return hasher.with_encoders(image=dataset.encoders["image"], text=dataset.encoders["text"])
+        vocabulary = None if dataset.vocabulary is None else dataset.vocabulary.to_json()
+        names = dataset.encoders
+        return hasher.with_encoders(image=names["image"], text=names["text"], vocabulary=vocabulary)
     return hasher

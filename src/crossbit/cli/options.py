@@ -30,4 +30,32 @@ DataSeed = Annotated[
         min=0,
     ),
 ]
+TextEncoderName = Annotated[
+    str,
+    typer.Option(
+        "--text-encoder",
+        metavar="NAME",
+        help="What reads the texts of DATA that are not features yet: minilm, bag-of-words, tf-idf or "
+        "own:package.module:Class. The hasher keeps the vocabulary of the middle two.",
+    ),
+]
+ImageEncoderName = Annotated[
+    str,
+    typer.Option(
+        "--image-encoder",
+        metavar="NAME",
+        help="What reads the pictures of DATA that are not features yet: efficientnet-lite0 or "
+        "own:package.module:Class.",
+    ),
+]
+KnownTextEncoder = Annotated[
+    str | None,
+    typer.Option("--text-encoder", metavar="NAME", help="The text encoder, where HASHER does not tell how to load it."),
+]
+KnownImageEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--image-encoder", metavar="NAME", help="The picture encoder, where HASHER does not tell how to load it."
+    ),
+]
 Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]

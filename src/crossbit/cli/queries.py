@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossbit.codes import Codes
-from crossbit.encoders import BagOfWords, Encoder, encoder_of
+from crossbit.encoders import Encoder, Vocabulary, encoder_of
 from crossbit.errors import DataError, MismatchError
 from crossbit.hasher import Hasher
 
 
-def encode_words(hasher: Hasher, words: str, vocabulary: BagOfWords | None = None) -> Codes:
+def encode_words(hasher: Hasher, words: str, vocabulary: Vocabulary | None = None) -> Codes:
     """The code of a typed text; raises DataError for one without words, MismatchError without a fitting encoder."""
     if not words.strip():
         raise DataError('The query has no words; type what you look for, such as "a red fruit".')
@@ -28,10 +28,10 @@ def encode_picture(hasher: Hasher, path: Path) -> Codes:
     return hasher.encode_images(encoded.features)
 
 
-def query_encoder(hasher: Hasher, modality: str, vocabulary: BagOfWords | None = None) -> Encoder:
+def query_encoder(hasher: Hasher, modality: str, vocabulary: Vocabulary | None = None) -> Encoder:
     """The encoder that a hasher's features of a modality came from; raises MismatchError without one.
 
-    vocabulary: a collection's bag of words, where it has one.
+    vocabulary: a collection's bag of words or TF-IDF, where it has one and the hasher does not carry it.
     """
     fingerprint = hasher.encoders.get(modality)
     instead = "search by an item instead (--item ID)."
@@ -43,6 +43,6 @@ def query_encoder(hasher: Hasher, modality: str, vocabulary: BagOfWords | None =
     if vocabulary is not None and vocabulary.fingerprint() == fingerprint:
         return vocabulary
     try:
-        return encoder_of(fingerprint)
+        return encoder_of(fingerprint, hasher.vocabulary)
     except MismatchError as error:
         raise MismatchError(f"{error} Or {instead}") from error

@@ -16,7 +16,7 @@ from crossbit.codes import Codes
 from crossbit.collection.build import build_folder
 from crossbit.collection.items import Items, StoredItems, write_items
 from crossbit.collection.manifest import Manifest, file_checksum
-from crossbit.encoders import BagOfWords
+from crossbit.encoders import Vocabulary, load_vocabulary
 from crossbit.errors import CrossbitError, DataError, FileFormatError, MismatchError, SettingsError, WidthError
 from crossbit.hasher import Hasher
 from crossbit.index import ExactIndex
@@ -54,7 +54,7 @@ class Collection:
     items: StoredItems
     codes: dict[Modality, Codes]
     rows: dict[Modality, NDArray[np.int64]]
-    vocabulary: BagOfWords | None = None
+    vocabulary: Vocabulary | None = None
 
     @classmethod
     def create(
@@ -67,7 +67,7 @@ class Collection:
         text: Codes | None = None,
         without_image: NDArray[np.integer] | tuple[int, ...] = (),
         without_text: NDArray[np.integer] | tuple[int, ...] = (),
-        vocabulary: BagOfWords | None = None,
+        vocabulary: Vocabulary | None = None,
         overwrite: bool = False,
     ) -> Self:
         """Build a collection at `path`, whole or not at all, and open it.
@@ -160,7 +160,7 @@ class Collection:
                 raise FileFormatError(
                     f"{folder / name} has {len(codes[modality])} codes for {len(rows[modality])} items."
                 )
-        vocabulary = BagOfWords.load(folder / VOCABULARY) if optional else None
+        vocabulary = load_vocabulary(folder / VOCABULARY) if optional else None
         return cls(path, manifest, Hasher.load(folder / HASHER), items, codes, rows, vocabulary)
 
     def __len__(self) -> int:
@@ -259,7 +259,7 @@ def _check_bits(codes: Codes | None, hasher: Hasher) -> None:
         raise WidthError(f"The hasher makes {hasher.n_bits}-bit codes; the codes given have {codes.n_bits} bits.")
 
 
-def _check_vocabulary(vocabulary: BagOfWords | None, hasher: Hasher) -> None:
+def _check_vocabulary(vocabulary: Vocabulary | None, hasher: Hasher) -> None:
     wanted = hasher.encoders.get("text")
     if vocabulary is not None and vocabulary.fingerprint() != wanted:
         raise MismatchError(

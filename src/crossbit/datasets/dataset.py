@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crossbit.encoders.bag_of_words import BagOfWords
 from crossbit.encoders.encoder import Skipped
+from crossbit.encoders.vocabulary import Vocabulary
 from crossbit.errors import DataError, LabelError
 from crossbit.pairs import Labels, PairedFeatures, Split, check_labels, row_digests
 
@@ -24,7 +24,8 @@ class Dataset:
     are not known. pictures: n picture files' contents, or None where only features are known. encoders:
     fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, with reasons, by
     their place in the source. revision: changes when the rows do. ids: n different names of the pairs, or empty where
-    they have none but their row numbers. vocabulary: what made the text features, where that is a bag of words.
+    they have none but their row numbers. vocabulary: the bag of words or TF-IDF that made the text
+    features, where one did.
 
     Raises DataError for lengths that do not fit or an id given twice, SplitError for a query that is
     also in the database.
@@ -42,7 +43,7 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     revision: str = ""
     ids: tuple[str, ...] = ()
-    vocabulary: BagOfWords | None = None
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         n = len(self.pairs)

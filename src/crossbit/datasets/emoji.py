@@ -19,7 +19,7 @@ from PIL import Image
 
 from crossbit.datasets.dataset import Dataset
 from crossbit.datasets.label_words import remove_label_words, words
-from crossbit.encoders import BagOfWords, EfficientNetLite0, encode_cached, load_text_encoder
+from crossbit.encoders import BagOfWords, Encoder, TfIdf, encode_cached, load_image_encoder, load_text_encoder
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.pairs import Labels, PairedFeatures, Rows, Split
 from crossbit.progress import Progress, silent
@@ -74,21 +74,28 @@ def load_emoji() -> tuple[Emoji, ...]:
     return tuple(sorted((emoji for _, emoji in chosen.values()), key=lambda emoji: _code_points(emoji.code)))
 
 
-def emoji_dataset(text_encoder: str = "minilm", cache: Path | None = None, progress: Progress = silent) -> Dataset:
-    """The emoji as a Dataset: pictures by EfficientNet-Lite0, texts by "minilm" or "bag-of-words".
+def emoji_dataset(
+    text_encoder: str | Encoder = "minilm",
+    cache: Path | None = None,
+    progress: Progress = silent,
+    *,
+    image_encoder: str | Encoder = "efficientnet-lite0",
+) -> Dataset:
+    """The emoji as a Dataset. The encoders are given by name, as `load_text_encoder` knows it, or as they are.
 
     The vocabulary of the bag of words is that of the train captions, so `load_text_encoder("bag-of-words", captions of
     split.train)` is the same encoder again.
 
     cache: where features are kept; the default is `crossbit.encoders.default_cache_folder()`. Labels are the groups,
     fine labels the sub-groups. Raises what `load_emoji` and `published_split` raise, and SettingsError for another
-    text encoder.
+    name of an encoder.
     """
     emoji = load_emoji()
     split, revision = published_split(emoji)
     captions = tuple(item.text for item in emoji)
-    writer = load_text_encoder(text_encoder, [captions[row] for row in split.train])
-    painter = EfficientNetLite0()
+    train = [captions[row] for row in split.train]
+    writer = load_text_encoder(text_encoder, train) if isinstance(text_encoder, str) else text_encoder
+    painter = load_image_encoder(image_encoder) if isinstance(image_encoder, str) else image_encoder
     pictures = tuple(item.picture for item in emoji)
     image = encode_cached(painter, pictures, cache, progress, stage="encode pictures")
     text = encode_cached(writer, captions, cache, progress, stage="encode texts")
@@ -105,7 +112,7 @@ def emoji_dataset(text_encoder: str = "minilm", cache: Path | None = None, progr
         pictures=pictures,
         encoders={"image": painter.fingerprint(), "text": writer.fingerprint()},
         revision=revision,
-        vocabulary=writer if isinstance(writer, BagOfWords) else None,
+        vocabulary=writer if isinstance(writer, BagOfWords | TfIdf) else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from crossbit.datasets.dataset import Dataset, without_duplicates
-from crossbit.encoders import BagOfWords, EfficientNetLite0, encode_cached, load_text_encoder
+from crossbit.encoders import BagOfWords, Encoder, TfIdf, encode_cached, load_image_encoder, load_text_encoder
 from crossbit.encoders.encoder import Encoded, Skipped
 from crossbit.errors import DataError
 from crossbit.pairs import PairedFeatures, Rows, Split
@@ -60,20 +60,22 @@ def read_folder(folder: str | Path) -> PictureFolder:
 def folder_dataset(
     folder: str | Path,
     *,
-    text_encoder: str = "minilm",
+    text_encoder: str | Encoder = "minilm",
+    image_encoder: str | Encoder = "efficientnet-lite0",
     seed: int = 0,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Dataset:
     """A folder of captioned pictures as a Dataset without labels; a tenth (1000 at most) are queries, drawn by seed.
 
-    text_encoder: "minilm", or "bag-of-words" with the vocabulary of the train captions. A pair's id is its picture's
-    path below the folder. Pictures that cannot be opened, and pairs with the picture and caption of an earlier one,
-    are left out and named in `skipped`, where row is the place among the pairs of `read_folder` (or among all
-    pictures, for one without a caption). Raises DataError where fewer than two pairs are left.
+    text_encoder, image_encoder: by name, as `load_text_encoder` knows it (a vocabulary is that of the train captions),
+    or the encoders themselves. A pair's id is its picture's path below the folder. Pictures that cannot be opened, and
+    pairs with the picture and caption of an earlier one, are left out and named in `skipped`, where row is the place
+    among the pairs of `read_folder` (or among all pictures, for one without a caption). Raises DataError where fewer
+    than two pairs are left.
     """
     found = read_folder(folder)
-    painter = EfficientNetLite0()
+    painter = load_image_encoder(image_encoder) if isinstance(image_encoder, str) else image_encoder
     image = encode_cached(painter, found.paths, cache, progress, stage="encode pictures")
     rows, doubles = _different(image, found)
     unopened = [Skipped(skip.row, f"{found.paths[skip.row]}: {skip.reason}") for skip in image.skipped]
@@ -84,7 +86,8 @@ def folder_dataset(
     places = image.kept[rows]
     captions = tuple(found.captions[place] for place in places)
     split = _draw(len(rows), seed)
-    writer = load_text_encoder(text_encoder, [captions[row] for row in split.train])
+    train = [captions[row] for row in split.train]
+    writer = load_text_encoder(text_encoder, train) if isinstance(text_encoder, str) else text_encoder
     text = encode_cached(writer, captions, cache, progress, stage="encode texts")
     pairs = PairedFeatures(image.features[rows], text.features)
     # Captions that differ only in what the encoder does not read still make two pairs the same.
@@ -100,7 +103,7 @@ def folder_dataset(
         skipped=(*found.skipped, *unopened, *doubles, *same_places),
         revision=f"{pairs.fingerprint()}-{split.fingerprint()}",
         ids=tuple(found.paths[place].relative_to(folder).as_posix() for place in places),
-        vocabulary=writer if isinstance(writer, BagOfWords) else None,
+        vocabulary=writer if isinstance(writer, BagOfWords | TfIdf) else None,
     )
 
 

@@ -7,17 +7,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from crossbit.encoders.encoder import Encoded, Skipped
+from crossbit.encoders.vocabulary_file import FORMAT, VERSION, check_vocabulary, read_vocabulary, write_vocabulary
 from crossbit.errors import DataError, FileFormatError, SettingsError
-from crossbit.files import write_whole
-
-FORMAT = "crossbit-vocabulary"
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,7 @@ class BagOfWords:
     counts: bool = False
 
     def __post_init__(self) -> None:
-        if not self.vocabulary:
-            raise DataError("The vocabulary is empty; fit it on more texts or lower min_count.")
-        if len(set(self.vocabulary)) != len(self.vocabulary):
-            twice = [word for word, times in Counter(self.vocabulary).items() if times > 1]
-            raise DataError(f"The vocabulary lists words twice: {', '.join(twice[:5])}.")
+        check_words(self.vocabulary)
 
     @classmethod
     def fit(
@@ -49,15 +43,7 @@ class BagOfWords:
         max_words: keep only so many, those in most texts. Raises SettingsError for values below 1, DataError where
         no word is left.
         """
-        if min_count < 1 or (max_words is not None and max_words < 1):
-            raise SettingsError(f"min_count and max_words must be 1 or more; got {min_count} and {max_words}.")
-        found = Counter(word for text in texts for word in set(words(text)))
-        ranked = sorted((-times, word) for word, times in found.items() if times >= min_count)
-        if not ranked:
-            raise DataError(
-                f"No word stands in {min_count} or more of the {len(texts)} texts; lower min_count or give more texts."
-            )
-        return cls(tuple(sorted(word for _, word in ranked[:max_words])), counts)
+        return cls(tuple(document_counts(texts, min_count, max_words)), counts)
 
     @property
     def width(self) -> int:
@@ -71,58 +57,86 @@ class BagOfWords:
 
     def encode(self, items: Sequence[str]) -> Encoded:
         """Features (k, width) of the texts; an item that is no text is named in the outcome."""
-        column = {word: number for number, word in enumerate(self.vocabulary)}
-        rows: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
-        kept: list[int] = []
-        skipped: list[Skipped] = []
-        for row, item in enumerate(items):
-            if not isinstance(item, str):
-                skipped.append(Skipped(row, f"a text is given as str, not as {type(item).__name__}"))
-                continue
-            values = np.zeros(self.width, np.float32)
-            known = [column[word] for word in words(item) if word in column]
-            if self.counts:
-                np.add.at(values, known, 1)
-            else:
-                values[known] = 1
-            rows.append(values)
-            kept.append(row)
-        features = np.stack(rows) if rows else np.zeros((0, self.width), np.float32)
-        return Encoded(features, np.array(kept, dtype=np.int64), tuple(skipped))
+        counted = count_words(items, self.vocabulary)
+        return counted if self.counts else replace(counted, features=np.minimum(counted.features, 1))
 
-    def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON, whole or not at all."""
-        content = {
+    def to_json(self) -> dict[str, Any]:
+        """The vocabulary as plain values: what `save` writes, and what a hasher carries."""
+        return {
             "format": FORMAT,
             "version": VERSION,
             "fingerprint": self.fingerprint(),
             "counts": self.counts,
-            "vocabulary": self.vocabulary,
+            "vocabulary": list(self.vocabulary),
         }
-        write_whole(Path(path), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+
+    @classmethod
+    def from_json(cls, content: Any, where: str = "The vocabulary") -> BagOfWords:
+        """What `to_json` gave; raises FileFormatError, naming `where`, for content that is damaged or altered."""
+        content = check_vocabulary(content, where)
+        try:
+            bag = cls(tuple(map(str, content["vocabulary"])), bool(content["counts"]))
+            altered = content["fingerprint"] != bag.fingerprint()
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{where} is not a whole vocabulary file ({error}); fit it again.") from error
+        if altered:
+            raise FileFormatError(f"{where} was altered after it was saved (its checksum differs); fit it again.")
+        return bag
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as JSON, whole or not at all."""
+        write_vocabulary(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> BagOfWords:
         """Read what `save` wrote; raises FileFormatError for a file that is missing, damaged, altered or not ours."""
-        path = Path(path)
-        try:
-            content = json.loads(path.read_text("utf-8"))
-            if content["format"] != FORMAT:
-                raise FileFormatError(f"{path} is no vocabulary of crossbit; make one with BagOfWords.fit.")
-            if content["version"] != VERSION:
-                raise FileFormatError(
-                    f"{path} has vocabulary version {content['version']}; this crossbit reads version {VERSION}. "
-                    "Upgrade crossbit (pip install -U crossbit), or fit the vocabulary again."
-                )
-            bag = cls(tuple(map(str, content["vocabulary"])), bool(content["counts"]))
-            altered = content["fingerprint"] != bag.fingerprint()
-        except FileNotFoundError as error:
-            raise FileFormatError(f"There is no vocabulary at {path}; make one with BagOfWords.save.") from error
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, OSError, DataError) as error:
-            raise FileFormatError(f"{path} is not a whole vocabulary file ({error}); fit it again.") from error
-        if altered:
-            raise FileFormatError(f"{path} was altered after it was saved (its checksum differs); fit it again.")
-        return bag
+        return cls.from_json(read_vocabulary(path), str(path))
+
+
+def document_counts(texts: Sequence[str], min_count: int, max_words: int | None) -> dict[str, int]:
+    """In how many texts a word stands, of the words in at least min_count, in alphabetic order.
+
+    max_words: keep only so many, those in most texts. Raises SettingsError for values below 1, DataError where no
+    word is left.
+    """
+    if min_count < 1 or (max_words is not None and max_words < 1):
+        raise SettingsError(f"min_count and max_words must be 1 or more; got {min_count} and {max_words}.")
+    found = Counter(word for text in texts for word in set(words(text)))
+    ranked = sorted((-times, word) for word, times in found.items() if times >= min_count)
+    if not ranked:
+        raise DataError(
+            f"No word stands in {min_count} or more of the {len(texts)} texts; lower min_count or give more texts."
+        )
+    return {word: found[word] for word in sorted(word for _, word in ranked[:max_words])}
+
+
+def check_words(vocabulary: Sequence[str]) -> None:
+    """Raise DataError for an empty vocabulary or a word listed twice."""
+    if not vocabulary:
+        raise DataError("The vocabulary is empty; fit it on more texts or lower min_count.")
+    if len(set(vocabulary)) != len(vocabulary):
+        twice = [word for word, times in Counter(vocabulary).items() if times > 1]
+        raise DataError(f"The vocabulary lists words twice: {', '.join(twice[:5])}.")
+
+
+def count_words(items: Sequence[Any], vocabulary: Sequence[str]) -> Encoded:
+    """How often each word of the vocabulary stands in each text, (k, d); an item that is no text is named."""
+    column = {word: number for number, word in enumerate(vocabulary)}
+    kept = np.array([row for row, item in enumerate(items) if isinstance(item, str)], np.int64)
+    counts = np.zeros((len(kept), len(vocabulary)), np.float32)
+    for place, row in enumerate(kept):
+        known = [column[word] for word in words(items[row]) if word in column]
+        np.add.at(counts[place], known, 1)
+    return Encoded(counts, kept, not_texts(items))
+
+
+def not_texts(items: Sequence[Any]) -> tuple[Skipped, ...]:
+    """The items that are no texts, each with the reason."""
+    return tuple(
+        Skipped(row, f"a text is given as str, not as {type(item).__name__}")
+        for row, item in enumerate(items)
+        if not isinstance(item, str)
+    )
 
 
 def words(text: str) -> list[str]:
