@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import plots
+import reliability
 from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
 from crossbit.experiment import Result, read_results
@@ -28,7 +29,7 @@ from crossbit.methods import METHODS, load_method
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "img"
-DOCUMENTS = ("README.md", "docs/results.md", "docs/methods.md", "docs/protocols.md")
+DOCUMENTS = ("README.md", "docs/results.md", "docs/methods.md", "docs/protocols.md", "docs/confidence.md")
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
 
@@ -48,6 +49,8 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "methods": method_pages,
         "protocols": protocol_table,
         "plots": partial(_plot_lines, results),
+        "table calibration": reliability.table,
+        "table confidence of hits": reliability.hits_table,
     }
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
@@ -148,7 +151,7 @@ def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
         after = tables.fill_blocks(before, made)
         if after != before:
             stale[path] = after.encode()
-    for name, drawn in plots.plots(results).items():
+    for name, drawn in {**plots.plots(results), **reliability.plot()}.items():
         path = IMAGES / name
         if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
             stale[path] = drawn
