@@ -85,6 +85,17 @@ class Codes:
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and arrays have no hash
 
+    def prefix(self, n_bits: int) -> Codes:
+        """The codes of the first n_bits bits alone; raises WidthError for more bits than there are.
+
+        A prefix is a good code of its length where the method was told to make it one (KDCMH's `prefixes`).
+        """
+        check_prefix(n_bits, self.n_bits)
+        packed = self.packed[:, : bytes_of(n_bits)].copy()
+        if n_bits % 8:
+            packed[:, -1] &= (1 << n_bits % 8) - 1
+        return Codes(packed, n_bits)
+
     def n_unique(self) -> int:
         """How many different codes there are; far fewer than items is a sign of collapse."""
         return len(np.unique(self.packed, axis=0))
@@ -99,3 +110,10 @@ def check_n_bits(n_bits: int) -> None:
     """Raise SettingsError unless n_bits is a whole number from 1 to 4096."""
     if isinstance(n_bits, bool) or not isinstance(n_bits, int | np.integer) or not 1 <= n_bits <= 4096:
         raise SettingsError(f"n_bits must be a whole number from 1 to 4096 (64 is a good start); got {n_bits!r}.")
+
+
+def check_prefix(n_bits: int, of: int) -> None:
+    """Raise SettingsError unless n_bits is a code length, WidthError where it is more than the `of` bits there are."""
+    check_n_bits(n_bits)
+    if n_bits > of:
+        raise WidthError(f"A prefix of {n_bits} bits cannot be taken from {of}-bit codes; ask for {of} or fewer.")

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from crossbit.calibration import Calibration
-from crossbit.codes import Codes, check_n_bits
+from crossbit.codes import Codes, check_n_bits, check_prefix
 from crossbit.errors import DataError, FileFormatError, MismatchError, WidthError
 from crossbit.files import write_whole
 from crossbit.pairs import check_features
@@ -171,6 +171,19 @@ class Hasher:
         """The same hasher, same codes and same fingerprint, with what its distances were measured to say."""
         return replace(self, calibration=calibration)
 
+    def prefix(self, n_bits: int) -> Hasher:
+        """The hasher of the first n_bits bits alone, whose codes are `Codes.prefix` of this one's.
+
+        It is a hasher of its own: with a fingerprint of its own, this one's settings, and this one's fingerprint in
+        its report (`prefix_of`); without a calibration, since its distances are others. A prefix is a good code where
+        the method was told to make it one (KDCMH's `prefixes`); of other methods it is only the first bits. Raises
+        WidthError for more bits than there are.
+        """
+        check_prefix(n_bits, self.n_bits)
+        functions = [replace(f, layers=(*f.layers[:-1], _first(f.layers[-1], n_bits))) for f in (self.image, self.text)]
+        report = {**self.report, "prefix_of": self.fingerprint()}
+        return replace(self, image=functions[0], text=functions[1], report=report, calibration=None)
+
     def fingerprint(self) -> str:
         """A 16-digit hash of weights, settings and encoders: two hashers that agree in it give the same codes."""
         return _digest(_describe(self), _tensors(self))
@@ -222,6 +235,10 @@ class Hasher:
             raise FileFormatError(_damaged(path, error)) from error
         except json.JSONDecodeError as error:
             raise FileFormatError(_damaged(path, error)) from error
+
+
+def _first(layer: Layer, n: int) -> Layer:
+    return Layer(layer.weight[:, :n], layer.bias[:n], layer.activation)
 
 
 def _damaged(path: Path, error: Exception) -> str:
