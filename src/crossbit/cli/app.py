@@ -12,6 +12,7 @@ from crossbit.cli.console import show
 from crossbit.cli.demo import demo
 from crossbit.cli.encode import encode, index
 from crossbit.cli.evaluate import evaluate
+from crossbit.cli.export import export
 from crossbit.cli.fit import fit
 from crossbit.cli.info import info
 from crossbit.cli.methods import methods
@@ -43,5 +44,5 @@ def _start(
     pass  # --debug is read where errors are caught, so that it also holds for errors of the command line itself
 
 
-for _verb in (demo, fit, calibrate, encode, index, search, evaluate, methods, info):
+for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info):
     app.command(_verb.__name__)(_verb)

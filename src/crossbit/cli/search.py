@@ -62,9 +62,11 @@ def _found(
     opened: Collection, words: str | None, image: Path | None, item: str | None, k: int, among: Modality | None
 ) -> list[Hit]:
     if words is not None:
-        return opened.search(encode_words(opened.hasher, words, opened.vocabulary), k, among=among or "image")[0]
+        return opened.search(
+            encode_words(opened.hasher, words, opened.vocabulary, opened.path), k, among=among or "image"
+        )[0]
     if image is not None:
-        return opened.search(encode_picture(opened.hasher, image), k, among=among or "text")[0]
+        return opened.search(encode_picture(opened.hasher, image, opened.path), k, among=among or "text")[0]
     return opened.search_item(str(item), k, among=among)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossbit.encoders import BagOfWords, Encoder, encoder_of
+from crossbit.encoders import Encoder, Vocabulary, encoder_of
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.hasher import Hasher
 from crossbit.queries.manifest import is_export
@@ -33,11 +33,11 @@ def find_queries(place: Path) -> Queries | None:
 
 
 def query_encoder(
-    hasher: Hasher, modality: str, place: Path | None = None, vocabulary: BagOfWords | None = None
+    hasher: Hasher, modality: str, place: Path | None = None, vocabulary: Vocabulary | None = None
 ) -> Encoder:
     """The encoder that makes queries of a modality ("image" or "text") for a hasher.
 
-    It is the vocabulary given, the export at `place` (see `export_place`), or the packaged encoder, which needs torch;
+    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), or the packaged encoder, which needs torch;
     the first of these that has the fingerprint that the hasher names, so that queries are encoded as the data was.
 
     Raises MismatchError where none has, FileFormatError for a damaged export, and MissingExtraError, with what to
@@ -50,6 +50,8 @@ def query_encoder(
         )
     if vocabulary is not None and vocabulary.fingerprint() == fingerprint:
         return vocabulary
+    if hasher.vocabulary and modality == "text":
+        return encoder_of(fingerprint, hasher.vocabulary)
     queries = find_queries(place) if place is not None else None
     exported = queries is not None and queries.encoders.get(modality) == fingerprint
     if queries is not None and exported and _is_installed("onnxruntime"):
