@@ -37,8 +37,9 @@ def query_encoder(
 ) -> Encoder:
     """The encoder that makes queries of a modality ("image" or "text") for a hasher.
 
-    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), or the packaged encoder, which needs torch;
-    the first of these that has the fingerprint that the hasher names, so that queries are encoded as the data was.
+    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), or the packaged encoder,
+    which needs torch; the first of these that has the fingerprint that the hasher names, so that queries are encoded
+    as the data was.
 
     Raises MismatchError where none has, FileFormatError for a damaged export, and MissingExtraError, with what to
     run, where it needs what is not installed.
