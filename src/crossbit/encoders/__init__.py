@@ -5,10 +5,14 @@ from __future__ import annotations
 from crossbit.encoders.bag_of_words import BagOfWords
 from crossbit.encoders.cache import default_cache_folder, encode_cached
 from crossbit.encoders.efficientnet import EfficientNetLite0
-from crossbit.encoders.encoder import Encoded, Encoder, Skipped
+from crossbit.encoders.encoder import Encoded, Encoder, PictureEncoder, Skipped
 from crossbit.encoders.minilm import MiniLM
 from crossbit.encoders.names import encoder_of, load_image_encoder, load_text_encoder
 from crossbit.encoders.pictures import open_picture
+from crossbit.encoders.preparation import Preparation
+from crossbit.encoders.shards import Left
+from crossbit.encoders.store import EncodedStore
+from crossbit.encoders.stream import encode_stream
 from crossbit.encoders.tf_idf import TfIdf
 from crossbit.encoders.vocabulary import Vocabulary, load_vocabulary
 
@@ -16,13 +20,18 @@ __all__ = [
     "BagOfWords",
     "EfficientNetLite0",
     "Encoded",
+    "EncodedStore",
     "Encoder",
+    "Left",
     "MiniLM",
+    "PictureEncoder",
+    "Preparation",
     "Skipped",
     "TfIdf",
     "Vocabulary",
     "default_cache_folder",
     "encode_cached",
+    "encode_stream",
     "encoder_of",
     "load_image_encoder",
     "load_text_encoder",

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from crossbit.encoders.encoder import Encoded, Skipped
-from crossbit.encoders.pictures import open_picture
-from crossbit.errors import DataError, MissingExtraError
+from crossbit.encoders.encoder import Encoded, encode_pictures
+from crossbit.encoders.preparation import Preparation
+from crossbit.errors import MissingExtraError
 
 SIDE = 224  # pixels, the size Lite0 was trained on
+PREPARATION = Preparation(side=SIDE, fit="pad", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 
 
 @dataclass(frozen=True)
@@ -47,31 +48,21 @@ class EfficientNetLite0:
 
         Raises MissingExtraError where torch or the weights are not installed.
         """
-        features: list[NDArray[np.float32]] = []
-        kept: list[int] = []
-        skipped: list[Skipped] = []
-        waiting: list[NDArray[np.float32]] = []
-        for row, item in enumerate(items):
-            try:
-                waiting.append(pixels(open_picture(item)))
-                kept.append(row)
-            except DataError as error:
-                skipped.append(Skipped(row, str(error)))
-            if len(waiting) == self.batch:
-                features.append(self._forward(np.stack(waiting)))
-                waiting.clear()
-        if waiting:
-            features.append(self._forward(np.stack(waiting)))
-        rows = np.concatenate(features) if features else np.zeros((0, self.width), np.float32)
-        return Encoded(rows, np.array(kept, dtype=np.int64), tuple(skipped))
+        return encode_pictures(self, items)
 
-    def _forward(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    @property
+    def preparation(self) -> Preparation:
+        """The whole picture within 224 x 224 pixels, on white."""
+        return PREPARATION
+
+    def encode_prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (b, 1280) of prepared pictures (b, 224, 224, 3); raises MissingExtraError as `encode` does."""
         if "network" not in self._loaded:
             self._loaded["network"] = load_network()
         import torch  # noqa: PLC0415 - an optional package, needed only when pictures are encoded
 
         with torch.inference_mode():
-            values = torch.from_numpy(batch).to(memory_format=torch.channels_last)
+            values = torch.from_numpy(PREPARATION.scaled(pixels)).contiguous(memory_format=torch.channels_last)
             maps = self._loaded["network"].extract_features(values)
             pooled: NDArray[np.float32] = maps.mean(dim=(2, 3)).numpy()
         return pooled
@@ -79,9 +70,7 @@ class EfficientNetLite0:
 
 def pixels(picture: Image.Image) -> NDArray[np.float32]:
     """A RGB picture as the (3, 224, 224) float32 that the network takes, values in about -1 to 1."""
-    fitted = ImageOps.pad(picture, (SIDE, SIDE), Image.Resampling.BICUBIC, color="white")
-    values = (np.asarray(fitted, dtype=np.float32) - 127) / 128
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    return np.ascontiguousarray(PREPARATION.scaled(PREPARATION(picture)[None])[0])
 
 
 def load_network() -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossbit.encoders.pictures import open_picture
+from crossbit.encoders.preparation import Preparation
 from crossbit.errors import DataError
 from crossbit.pairs import Features, Rows, check_features
 
@@ -70,3 +72,46 @@ class Encoder(Protocol):
     def encode(self, items: Sequence[Any]) -> Encoded:
         """Features (k, d) of the items that can be encoded, and the others with their reasons."""
         ...
+
+
+@runtime_checkable
+class PictureEncoder(Encoder, Protocol):
+    """An encoder of pictures in two steps, so that pictures can be opened in other processes while it computes.
+
+    `encode` gives for a picture what `encode_prepared` gives for its preparation.
+    """
+
+    @property
+    def batch(self) -> int:
+        """How many pictures are best computed at once."""
+        ...
+
+    @property
+    def preparation(self) -> Preparation:
+        """How pictures are scaled, cut and normalised."""
+        ...
+
+    def encode_prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (b, d) of prepared pictures (b, side, side, 3). Several threads may call it at once."""
+        ...
+
+
+def encode_pictures(encoder: PictureEncoder, items: Sequence[Any]) -> Encoded:
+    """What `encode` of such an encoder gives: pictures (contents or paths) opened, prepared and computed in batches."""
+    features: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    skipped: list[Skipped] = []
+    waiting: list[NDArray[np.uint8]] = []
+    for row, item in enumerate(items):
+        try:
+            waiting.append(encoder.preparation(open_picture(item)))
+            kept.append(row)
+        except DataError as error:
+            skipped.append(Skipped(row, str(error)))
+        if len(waiting) == encoder.batch:
+            features.append(encoder.encode_prepared(np.stack(waiting)))
+            waiting.clear()
+    if waiting:
+        features.append(encoder.encode_prepared(np.stack(waiting)))
+    rows = np.concatenate(features) if features else np.zeros((0, encoder.width), np.float32)
+    return Encoded(rows, np.array(kept, dtype=np.int64), tuple(skipped))
