@@ -27,7 +27,7 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -137,14 +137,14 @@ def work(settings: Settings) -> float:
     return float(settings["epochs"] * settings["hidden"] / settings["batch_size"])
 
 
-def choose_settings(record: dict[str, Any], path: Path, processes: int) -> None:
+def choose_settings(record: dict[str, Any], path: Path, pool: Executor) -> None:
     """Walk over SETTINGS and fill the record; what it holds already is not measured again."""
     base: Settings = record.setdefault("base", KDCMH().settings())
     current, record["steps"] = base, []
     for name, candidates in SETTINGS:
         tried = {json.dumps(value): with_value(current, name, value) for value in candidates}
         tried = {key: settings for key, settings in tried.items() if work(settings) <= 2 * work(base)}
-        means = {key: judged_everywhere(settings, record, path, processes) for key, settings in tried.items()}
+        means = {key: judged_everywhere(settings, record, path, pool) for key, settings in tried.items()}
         chosen = preferred(means, json.dumps(value_of(current, name)), TOLERANCE)
         current = tried[chosen]
         record["steps"].append({"setting": name, "mean": means, "chosen": json.loads(chosen)})
@@ -153,17 +153,16 @@ def choose_settings(record: dict[str, Any], path: Path, processes: int) -> None:
         print(name, {key: round(mean, 4) for key, mean in means.items()}, "->", chosen, flush=True)
 
 
-def judged_everywhere(settings: Settings, record: dict[str, Any], path: Path, processes: int) -> float:
+def judged_everywhere(settings: Settings, record: dict[str, Any], path: Path, pool: Executor) -> float:
     """The mean over the data sets, from the record or measured now."""
     runs: list[dict[str, Any]] = record.setdefault("runs", [])
     changed = {key: value for key, value in settings.items() if value != record["base"][key]}
     known = {run["data"]: run for run in runs if run["changed"] == changed}
     missing = [name for name in DATA if name not in known]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for name, found in zip(missing, pool.map(judged, missing, [settings] * len(missing)), strict=True):
-            known[name] = {"changed": changed, "data": name, **{key: round(v, 6) for key, v in found.items()}}
-            runs.append(known[name])
-            store(record, path)
+    for name, found in zip(missing, pool.map(judged, missing, [settings] * len(missing)), strict=True):
+        known[name] = {"changed": changed, "data": name, **{key: round(v, 6) for key, v in found.items()}}
+        runs.append(known[name])
+        store(record, path)
     return float(np.mean([known[name]["mean"] for name in DATA]))
 
 
@@ -190,7 +189,8 @@ def main() -> None:
     about |= {"versions": versions(), "machine": machine(), "data": DATA}
     if options.rule == "settings":
         record = json.loads(path.read_text()) if path.is_file() else {}
-        choose_settings({**record, **about}, path, options.jobs)
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            choose_settings({**record, **about}, path, pool)
         return
     found = {**about, **compare(options.rule, DATA)}
     store(found, path)
