@@ -10,12 +10,14 @@ walk    The walk's length on that graph. A shorter walk agrees more with the dir
         other modality judges: the rank correlation of the walk over the pictures' own graph with the texts' direct
         cosines, and the reverse, averaged. Chosen is the greatest; what lies within TOLERANCE of it counts as equal,
         and then the present value stays.
-settings  Everything else that codes hang on, one setting after the other in the order of SETTINGS, from the defaults
-        that stood before. Each candidate is judged by held-out pairs (see held_out.py). Chosen is the greatest mean,
-        and the next setting starts from there. Candidates within TOLERANCE of the greatest count as equal: then the
-        present value stays, or else the first listed (the cheapest) is taken. The student's work (epochs x hidden /
-        batch_size) may at most double, the time limit of a fit; dearer candidates are left out. teacher_share = 0 is
-        no candidate, since then nothing is distilled.
+settings  The teacher, its part in the similarity, and the student, one setting after the other in the order of
+        SETTINGS, from the defaults that stood before. Each candidate is judged by held-out pairs (see held_out.py).
+        Chosen is the greatest mean, and the next setting starts from there. Candidates within TOLERANCE of the
+        greatest count as equal: then the present value stays, or else the first listed (the cheapest) is taken. The
+        student's work (epochs x hidden / batch_size) may at most double, the time limit of a fit; dearer candidates
+        are left out. teacher_share = 0 is no candidate, since then nothing is distilled. What is not in SETTINGS keeps
+        its neutral value (mu = 1, within = 1, each modality and both together alike in teacher_weights) or the usual
+        one (weight_decay, and the teacher's hidden units: a quarter of the published, for the time they take).
 
 On up to 2,000 pairs a data set, at 64 bits, with seed 0. A rule that is broken off goes on where it was.
 """
@@ -53,23 +55,17 @@ TOLERANCE = 0.003
 GRAPHS = list(itertools.product((20, 50, 100, 200), (1.0, 3.0, 5.0, 8.0, 12.0)))
 WALKS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 SETTINGS: list[tuple[str, tuple[Any, ...]]] = [
-    ("teacher.n_bits", (64, 128, 256)),
-    ("teacher.hidden", (512, 1024)),
-    ("teacher.epochs", (15, 30, 45)),
-    ("guide_teacher", (True, False)),
-    ("teacher_weights", ([0.25, 0.25, 0.5], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0])),
-    ("teacher_slope", (1.0, 2.0, 5.0, 10.0)),
+    ("teacher.n_bits", (64, 128)),
+    ("teacher.epochs", (15, 30)),
+    ("teacher_slope", (1.0, 5.0, 10.0)),
     ("teacher_share", (0.25, 0.5, 0.75)),
     ("hidden", (512, 1024)),
-    ("batch_size", (128, 64, 32)),
-    ("epochs", (15, 30, 45, 60)),
+    ("batch_size", (128, 64)),
+    ("epochs", (30, 60)),
     ("learning_rate", (1e-3, 2e-3, 4e-3)),
-    ("weight_decay", (1e-4, 1e-2)),
-    ("dropout", (0.3, 0.5)),
-    ("input_dropout", (0.0, 0.1, 0.3)),
     ("alpha_growth", (0.0, 0.1, 0.3)),
-    ("mu", (1.0, 1.4)),
-    ("within", (0.5, 1.0)),
+    ("dropout", (0.3, 0.5)),
+    ("input_dropout", (0.1, 0.3)),
     ("emphasis", (0.0, 4.0, 10.0)),
     ("contrast", (0.0, 0.1, 0.2)),
     ("temperature", (0.1, 0.2, 0.5)),

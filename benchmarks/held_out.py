@@ -14,10 +14,12 @@ None of them knows the distilled similarity, so that settings which change it ca
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ NEAREST = 50
 Settings = dict[str, Any]
 
 
+@functools.cache
 def training_pairs(name: str) -> PairedFeatures:
     """The training rows of a data set, without labels."""
     folder = Path(os.environ.get("CROSSBIT_DATA") or HERE.parents[1] / "shared" / "data")
@@ -48,14 +51,27 @@ def training_pairs(name: str) -> PairedFeatures:
 
 def judged(name: str, settings: Settings) -> dict[str, float]:
     """The three measures, and their mean, of KDCMH with its settings on one data set."""
-    pairs = training_pairs(name)
-    order = np.random.default_rng(0).permutation(len(pairs))[:AT_MOST]
-    held, kept = pairs[order[: len(order) // 5]], pairs[order[len(order) // 5 :]]
+    held, kept = parted(name)
     method = build_method("kdcmh", settings)
     assert isinstance(method, KDCMH)
+    method = replace(method, image_weight=trust_of(name))
     hasher = method.fit_student(kept, teacher_of(method, kept))
     parts = measures(hasher, held, kept)
     return {**parts, "mean": float(np.mean(list(parts.values())))}
+
+
+@functools.cache
+def parted(name: str) -> tuple[PairedFeatures, PairedFeatures]:
+    """The pairs held out and those to fit on."""
+    pairs = training_pairs(name)
+    order = np.random.default_rng(0).permutation(len(pairs))[:AT_MOST]
+    return pairs[order[: len(order) // 5]], pairs[order[len(order) // 5 :]]
+
+
+@functools.cache
+def trust_of(name: str) -> float:
+    """The weight of images that a fit would find, the same for all settings."""
+    return KDCMH().trust(parted(name)[1])
 
 
 def teacher_of(method: KDCMH, pairs: PairedFeatures) -> Hasher:
