@@ -1,145 +1,197 @@
-"""Choose KDCMH's defaults without labels, and store what was compared: python benchmarks/choose_defaults.py
+"""Choose KDCMH's defaults without labels, and store what was compared: python benchmarks/choose_defaults.py --rule NAME
 
-Two rules, both on training rows alone, labels taken away before anything is computed:
+Three rules, written down before they were run. All see training rows alone, labels taken away before anything is
+computed, and no query row. The mean over the four data sets decides, each with the same weight.
 
-1. The walk (neighbours, edge_power; its length is fixed at 0.99, since a shorter walk agrees more with direct cosines
-   by its nature). A similarity is trusted as far as its local neighbourhoods, walked over,
-   agree with its direct cosines: the rank correlation between the two, as in `image_weight_of`. Chosen is the setting
-   with the greatest mean over the data sets at hand.
-2. The student, one setting at a time around the base. A fifth of the training pairs is held out of the student's
-   training, not of the similarity. Measured is how well the codes of held-out pairs agree with the distilled
-   similarity they never saw, over all other pairs (rank correlation with the Hamming distance) and near by (mean
-   similarity of the 50 nearest), and how often a held-out picture has its own text among the first ten (recall@10
-   among the held-out pairs); the mean of the three, over both directions and the data sets.
+graph   The neighbour graph (neighbours, edge_power), with the walk's length at 0.99. A similarity is trusted as far as
+        its local neighbourhoods, walked over, agree with its direct cosines: the rank correlation between the two, as
+        in `image_weight_of`. Chosen is the greatest.
+walk    The walk's length on that graph. A shorter walk agrees more with the direct cosines by its nature, so here the
+        other modality judges: the rank correlation of the walk over the pictures' own graph with the texts' direct
+        cosines, and the reverse, averaged. Chosen is the greatest; what lies within TOLERANCE of it counts as equal,
+        and then the present value stays.
+settings  The teacher, its part in the similarity, and the student, one setting after the other in the order of
+        SETTINGS, from the defaults that stood before. Each candidate is judged by held-out pairs (see held_out.py).
+        Chosen is the greatest mean, and the next setting starts from there. Candidates within TOLERANCE of the
+        greatest count as equal: then the present value stays, or else the first listed (the cheapest) is taken. The
+        student's work (epochs x hidden / batch_size) may at most double, the time limit of a fit; dearer candidates
+        are left out. teacher_share = 0 is no candidate, since then nothing is distilled. What is not in SETTINGS keeps
+        its neutral value (mu = 1, within = 1, each modality and both together alike in teacher_weights) or the usual
+        one (weight_decay, and the teacher's hidden units: a quarter of the published, for the time they take).
+
+On up to 2,000 pairs a data set, at 64 bits, with seed 0. A rule that is broken off goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 
-from crossbit.datasets import load_dataset
 from crossbit.diffusion import diffuse, neighbour_graph
-from crossbit.distillation import Target, image_weight_of, raw_similarity
-from crossbit.evaluation.measures import pair_recall
+from crossbit.distillation import image_weight_of, raw_similarity
+from crossbit.experiment.run import machine, versions
 from crossbit.files import write_whole
 from crossbit.methods.kdcmh import KDCMH
 from crossbit.pairs import PairedFeatures
-from crossbit.similarity import off_diagonal
+from crossbit.similarity import centred_cosine, off_diagonal
+from held_out import AT_MOST, Settings, judged, training_pairs
 
-HERE = Path(__file__).resolve().parent
+CHOICES = Path(__file__).resolve().parent / "choices"
 DATA = ("emoji", "fashion6k", "openclipart5k", "wiki")
-WALKS = list(itertools.product((20, 50, 100, 200), (1.0, 3.0, 5.0, 8.0, 12.0), (0.99,)))
-BASE = {"input_dropout": 0.3}  # where the student's settings were before the second rule chose; all else is the default
-TOLERANCE = 0.002  # agreements so near are equal, and the setting that costs least (stands first) is taken
-STUDENTS: list[dict[str, Any]] = [
-    {},
-    {"batch_size": 128},
-    {"emphasis": 0.0},
-    {"emphasis": 10.0},
-    {"dropout": 0.3},
-    {"input_dropout": 0.1},
-    {"contrast": 0.0},
-    {"contrast": 0.2},
-    {"hidden": 1024},  # twice the time of all others
+TOLERANCE = 0.003
+GRAPHS = list(itertools.product((20, 50, 100, 200), (1.0, 3.0, 5.0, 8.0, 12.0)))
+WALKS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+SETTINGS: list[tuple[str, tuple[Any, ...]]] = [
+    ("teacher.n_bits", (64, 128)),
+    ("teacher.epochs", (15, 30)),
+    ("teacher_slope", (1.0, 5.0, 10.0)),
+    ("teacher_share", (0.25, 0.5, 0.75)),
+    ("hidden", (512, 1024)),
+    ("batch_size", (128, 64)),
+    ("epochs", (30, 60)),
+    ("learning_rate", (1e-3, 2e-3, 4e-3)),
+    ("alpha_growth", (0.0, 0.1, 0.3)),
+    ("dropout", (0.3, 0.5)),
+    ("input_dropout", (0.1, 0.3)),
+    ("emphasis", (0.0, 4.0, 10.0)),
+    ("contrast", (0.0, 0.1, 0.2)),
+    ("temperature", (0.1, 0.2, 0.5)),
 ]
+"""The settings in the order in which they are chosen, each with its candidates, the cheapest first."""
 
 
-def training_pairs(name: str) -> PairedFeatures:
-    """The training rows of a data set, without labels."""
-    folder = Path(os.environ.get("CROSSBIT_DATA") or HERE.parents[1] / "shared" / "data")
-    source = name if name == "emoji" else folder / f"{name}.npz"
-    dataset = load_dataset(source, duplicates="drop") if name != "emoji" else load_dataset("emoji")
-    return dataset.pairs[dataset.split.train].without_labels()
+def some_pairs(name: str) -> PairedFeatures:
+    """Up to AT_MOST random training pairs."""
+    pairs = training_pairs(name)
+    return pairs[np.random.default_rng(0).permutation(len(pairs))[:AT_MOST]]
 
 
-def walk_agreements(pairs: PairedFeatures, at_most: int = 2000) -> dict[str, float]:
-    """The rank correlation of walk and direct similarity for every setting, on up to `at_most` random pairs."""
-    weight = image_weight_of(pairs)
-    chosen = pairs[np.random.default_rng(0).permutation(len(pairs))[:at_most]]
-    fused = raw_similarity(chosen, weight)
-    direct = off_diagonal(fused.rows(slice(None)))
-    step = max(1, len(direct) // 200_000)
-    found = {}
-    for neighbours, power, walk in WALKS:
+def rank_correlation(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Of the entries off the diagonals, thinned to some 200,000."""
+    step = max(1, first.numel() // 200_000)
+    return float(spearmanr(off_diagonal(first)[::step], off_diagonal(second)[::step]).statistic)
+
+
+def graph_agreements(name: str) -> dict[str, float]:
+    """The rank correlation of walk and direct similarity for every graph."""
+    pairs = some_pairs(name)
+    fused = raw_similarity(pairs, image_weight_of(pairs))
+    direct, found = fused.rows(slice(None)), {}
+    for neighbours, power in GRAPHS:
         graph = neighbour_graph(fused.rows, len(fused), neighbours, power)
-        walked = off_diagonal(diffuse(graph, walk))
-        found[f"{neighbours} {power:g} {walk}"] = float(spearmanr(walked[::step], direct[::step]).statistic)
+        found[f"{neighbours} {power:g}"] = rank_correlation(diffuse(graph, 0.99), direct)
     return found
 
 
-def student_agreement(pairs: PairedFeatures, target: Target, settings: dict[str, Any]) -> float:
-    """The agreement of held-out codes with the similarity they never saw."""
-    order = np.random.default_rng(0).permutation(len(pairs))
-    held, kept = order[: len(pairs) // 5], order[len(pairs) // 5 :]
-    method = dataclasses.replace(KDCMH(), **{**BASE, **settings})
-    within = Target(target.values[kept][:, kept], target.columns[: len(kept)])
-    hasher = method.learn(pairs[kept], lambda _: method.taught_by(within))
-    signs = [
-        (hasher.encode_images(pairs[rows].image).signs(), hasher.encode_texts(pairs[rows].text).signs())
-        for rows in (held, kept)
-    ]
-    wanted = target.values[held][:, kept].numpy().ravel()
-    step = max(1, len(wanted) // 200_000)
-    both = (signs[0][0] @ signs[1][1].T, signs[0][1] @ signs[1][0].T)
-    overall = [spearmanr(one.ravel()[::step], wanted[::step]).statistic for one in both]
-    values = target.values[held][:, kept].numpy()
-    nearest = [np.argsort(-one, axis=1, kind="stable")[:, :50] for one in both]  # `kept` is in random order already
-    near = [np.take_along_axis(values, rows, axis=1).mean() for rows in nearest]
-    codes = [hasher.encode_images(pairs[held].image), hasher.encode_texts(pairs[held].text)]
-    own = [
-        pair_recall(*sides, rows=np.arange(len(held)), k=(10,))[0]
-        for sides in ((codes[0], codes[1]), (codes[1], codes[0]))
-    ]
-    return float((np.mean(overall) + np.mean(near) + np.mean(own)) / 3)
+def walk_agreements(name: str) -> dict[str, float]:
+    """The rank correlation of each modality's walk with the other one's direct cosines, for every length."""
+    pairs, method = some_pairs(name), KDCMH()
+    sides = [centred_cosine(torch.tensor(features)).standardised() for features in (pairs.image, pairs.text)]
+    graphs = [neighbour_graph(side.rows, len(side), method.neighbours, method.edge_power) for side in sides]
+    others = [side.rows(slice(None)) for side in sides[::-1]]
+    return {
+        f"{walk:g}": float(
+            np.mean([rank_correlation(diffuse(g, walk), o) for g, o in zip(graphs, others, strict=True)])
+        )
+        for walk in WALKS
+    }
 
 
-def choice(rule: str, agreement: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """The stored record: every agreement, their means over the data sets, and what the rule chooses."""
-    keys = set.intersection(*(set(found) for found in agreement.values()))
-    means = {key: float(np.mean([found[key] for found in agreement.values()])) for key in sorted(keys)}
-    best = max(means.values())
-    order = (
-        [json.dumps(settings) for settings in STUDENTS]
-        if rule == "student"
-        else sorted(means, key=means.__getitem__)[::-1]
-    )
-    chosen = next(key for key in order if key in means and means[key] >= best - (TOLERANCE if rule == "student" else 0))
-    return {"rule": rule, "base": BASE, "chosen": chosen, "mean": means, "agreement": agreement}
+def preferred(means: dict[str, float], present: str, tolerance: float) -> str:
+    """The key with the greatest mean; of those as good, the present one, or else the first."""
+    good = [key for key, mean in means.items() if mean >= max(means.values()) - tolerance]
+    return present if present in good else good[0]
+
+
+def with_value(settings: Settings, name: str, value: Any) -> Settings:
+    """The settings with one changed; "teacher.epochs" reaches into the teacher's."""
+    outer, _, inner = name.partition(".")
+    return {**settings, outer: {**settings[outer], inner: value} if inner else value}
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """The value of a setting."""
+    outer, _, inner = name.partition(".")
+    return settings[outer][inner] if inner else settings[outer]
+
+
+def work(settings: Settings) -> float:
+    """What the student's training costs, up to a constant."""
+    return float(settings["epochs"] * settings["hidden"] / settings["batch_size"])
+
+
+def choose_settings(record: dict[str, Any], path: Path, pool: Executor) -> None:
+    """Walk over SETTINGS and fill the record; what it holds already is not measured again."""
+    base: Settings = record.setdefault("base", KDCMH().settings())
+    current, record["steps"] = base, []
+    for name, candidates in SETTINGS:
+        tried = {json.dumps(value): with_value(current, name, value) for value in candidates}
+        tried = {key: settings for key, settings in tried.items() if work(settings) <= 2 * work(base)}
+        means = {key: judged_everywhere(settings, record, path, pool) for key, settings in tried.items()}
+        chosen = preferred(means, json.dumps(value_of(current, name)), TOLERANCE)
+        current = tried[chosen]
+        record["steps"].append({"setting": name, "mean": means, "chosen": json.loads(chosen)})
+        record["chosen"] = current
+        store(record, path)
+        print(name, {key: round(mean, 4) for key, mean in means.items()}, "->", chosen, flush=True)
+
+
+def judged_everywhere(settings: Settings, record: dict[str, Any], path: Path, pool: Executor) -> float:
+    """The mean over the data sets, from the record or measured now."""
+    runs: list[dict[str, Any]] = record.setdefault("runs", [])
+    changed = {key: value for key, value in settings.items() if value != record["base"][key]}
+    known = {run["data"]: run for run in runs if run["changed"] == changed}
+    missing = [name for name in DATA if name not in known]
+    for name, found in zip(missing, pool.map(judged, missing, [settings] * len(missing)), strict=True):
+        known[name] = {"changed": changed, "data": name, **{key: round(v, 6) for key, v in found.items()}}
+        runs.append(known[name])
+        store(record, path)
+    return float(np.mean([known[name]["mean"] for name in DATA]))
+
+
+def compare(rule: str, names: Sequence[str]) -> dict[str, Any]:
+    """The record of the rules that need no fit: every agreement, their means, and what is chosen."""
+    agreement = {name: graph_agreements(name) if rule == "graph" else walk_agreements(name) for name in names}
+    means = {key: float(np.mean([found[key] for found in agreement.values()])) for key in agreement[names[0]]}
+    present = f"{KDCMH().walk:g}" if rule == "walk" else ""
+    chosen = preferred(means, present, TOLERANCE if rule == "walk" else 0.0)
+    return {"mean": means, "agreement": agreement, "chosen": chosen, "settings": KDCMH().settings()}
+
+
+def store(record: dict[str, Any], path: Path) -> None:
+    write_whole(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rule", choices=("walk", "student"), required=True)
-    parser.add_argument("--data", nargs="*", default=DATA, help="data sets to measure on; none: rank what is stored")
-    rule, names = parser.parse_args().rule, parser.parse_args().data
-    path = HERE / "choices" / f"{rule}.json"
-    stored: dict[str, dict[str, float]] = json.loads(path.read_text())["agreement"] if path.is_file() else {}
-    for name in names:
-        pairs = training_pairs(name)
-        if rule == "walk":
-            stored[name] = walk_agreements(pairs)
-        else:
-            method = KDCMH()
-            target = method.distil(pairs, method.fit_teacher(pairs))
-            stored[name] = {}
-            for settings in STUDENTS:
-                stored[name][json.dumps(settings)] = student_agreement(pairs, target, settings)
-                print(name, settings, round(stored[name][json.dumps(settings)], 4), flush=True)
-    record = choice(rule, stored)
-    write_whole(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-    for key, mean in sorted(record["mean"].items(), key=lambda item: -item[1]):
-        print(f"{mean:.4f}  {key}{'  <- chosen' if key == record['chosen'] else ''}")
+    parser.add_argument("--rule", choices=("graph", "walk", "settings"), required=True)
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (2)")
+    options = parser.parse_args()
+    path = CHOICES / f"{options.rule}.json"
+    about = {"rule": options.rule, "tolerance": TOLERANCE, "at_most": AT_MOST}
+    about |= {"versions": versions(), "machine": machine(), "data": DATA}
+    if options.rule == "settings":
+        record = json.loads(path.read_text()) if path.is_file() else {}
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            choose_settings({**record, **about}, path, pool)
+        return
+    found = {**about, **compare(options.rule, DATA)}
+    store(found, path)
+    for key, mean in sorted(found["mean"].items(), key=lambda item: -item[1]):
+        print(f"{mean:.4f}  {key}{'  <- chosen' if key == found['chosen'] else ''}")
 
 
 if __name__ == "__main__":
