@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from crossbit import diffusion
 from crossbit.diffusion import diffuse, diffuse_columns, log_scaled, neighbour_graph, solve
+from crossbit.errors import SettingsError
 from crossbit.progress import Step
 from crossbit.similarity import Fused, centred_cosine
 
@@ -118,6 +119,26 @@ def test_solve_is_the_plain_solution(generator: np.random.Generator) -> None:
     right[:, 4] = 0  # a column that is solved at once must not disturb the others
     expected = np.linalg.solve(np.eye(80) - 0.99 * graph.toarray().astype(np.float64), right)
     np.testing.assert_allclose(solve(graph, right, 0.99), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("walk", [0.5, 0.99, 0.9999])
+def test_a_long_walk_gets_the_rounds_it_needs(generator: np.random.Generator, walk: float) -> None:
+    """A chain, along which conjugate gradients need the most rounds."""
+    n = 600
+    chain = csr_array(np.diag(np.full(n - 1, 0.5), 1) + np.diag(np.full(n - 1, 0.5), -1), dtype=np.float32)
+    right = generator.standard_normal((n, 2)).astype(np.float32)
+    expected = np.linalg.solve(np.eye(n) - walk * chain.toarray().astype(np.float64), right)
+    np.testing.assert_allclose(solve(chain, right, walk), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_what_does_not_settle_is_refused_not_passed_on(generator: np.random.Generator) -> None:
+    graph = neighbour_graph(clustered(generator, 80).rows, 80, 6)
+    right = generator.standard_normal((80, 5)).astype(np.float32)
+    right[:, 2:] = 0
+    with pytest.raises(
+        SettingsError, match=r"did not settle in 3 rounds for 2 of 5 columns at walk = 0.99.*whole_up_to"
+    ):
+        solve(graph, right, 0.99, at_most=3)
 
 
 def test_columns_agree_with_the_whole(generator: np.random.Generator) -> None:

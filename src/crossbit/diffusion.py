@@ -8,6 +8,7 @@ pairs are solved for, by conjugate gradients on the sparse graph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import aslinearoperator
 from torch import Tensor
 
+from crossbit.errors import SettingsError
 from crossbit.progress import Progress, Step, silent
 
 _BLOCK = 1024  # rows of a similarity at once
@@ -80,9 +82,15 @@ def diffuse_columns(
 
 
 def solve(
-    graph: csr_array, right: NDArray[np.float32], walk: float, tolerance: float = 1e-6, at_most: int = 400
+    graph: csr_array, right: NDArray[np.float32], walk: float, tolerance: float = 1e-6, at_most: int | None = None
 ) -> NDArray[np.float32]:
-    """(I - walk W)^-1 times the columns of `right` (n, m), all columns at once, by conjugate gradients."""
+    """(I - walk W)^-1 times the columns of `right` (n, m), all columns at once, by conjugate gradients.
+
+    at_most: rounds; by default four times what the condition number (1 + walk) / (1 - walk) asks for. Raises
+    SettingsError where the columns are not solved to the tolerance by then: nothing half-solved is passed on.
+    """
+    if at_most is None:
+        at_most = 4 * math.ceil(math.sqrt((1 + walk) / (1 - walk)) * math.log(2 / tolerance) / 2)
     operator = aslinearoperator(graph)
     solution = np.zeros_like(right, dtype=np.float64)
     residual = right.astype(np.float64)
@@ -97,6 +105,12 @@ def solve(
         residual -= step * product
         before, squared = squared, (residual**2).sum(axis=0)
         direction = residual + squared / np.maximum(before, 1e-300) * direction
+    unsolved = int((squared > goal).sum())
+    if unsolved:
+        raise SettingsError(
+            f"The diffusion did not settle in {at_most} rounds for {unsolved} of {right.shape[1]} columns at walk = "
+            f"{walk}. Lower walk, or set whole_up_to to the number of pairs or more, which solves it directly."
+        )
     return solution.astype(np.float32)
 
 
