@@ -42,6 +42,10 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
         "table ablations": partial(tables.ablation_table, results, "PALL", 64),
         "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
+        "table prefixes": partial(tables.prefix_table, results, "PALL"),
+        "table prefixes P50": partial(tables.prefix_table, results, "P50"),
+        "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
+        "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
@@ -88,6 +92,29 @@ def _speed_table(path: Path) -> str:
     ]
     told = f"{stored['machine']['processor']}, one thread, {stored['date']}, commit {stored['versions']['commit']}."
     return tables.markdown(["method", "CPU seconds", "peak MiB", "time, KDCMH = 1"], rows) + f"\n\n{told}"
+
+
+def _choices(path: Path) -> str:
+    """Every step of the rule on settings: what the candidates reached, and which was taken."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    rows, settings = [], record["base"]
+    for step in record["steps"]:
+        outer, _, inner = step["setting"].partition(".")
+        before = settings[outer][inner] if inner else settings[outer]
+        reached = ", ".join(f"{value}: {mean:.4f}" for value, mean in step["mean"].items())
+        settings = settings | {outer: settings[outer] | {inner: step["chosen"]} if inner else step["chosen"]}
+        rows.append([f"`{step['setting']}`", str(before), reached, str(step["chosen"])])
+    table = tables.markdown(["setting", "before", "candidates and what they reached", "chosen"], rows, figures=False)
+    versions = f"commit {record['versions']['commit']}, torch {record['versions']['torch']}"
+    told = f"Equal within {record['tolerance']}; {record['machine']['processor']}, {versions}."
+    return f"{table}\n\n{told}"
+
+
+def _walk_choices(path: Path) -> str:
+    """The agreement that each length of the walk reached."""
+    mean = json.loads(path.read_text(encoding="utf-8"))["mean"]
+    lengths = sorted(mean, key=float)
+    return tables.markdown(["walk", *lengths], [["agreement", *(f"{mean[length]:.4f}" for length in lengths)]])
 
 
 def protocol_table() -> str:

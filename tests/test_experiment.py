@@ -10,6 +10,7 @@ import pytest
 
 from crossbit.datasets import Dataset
 from crossbit.errors import FileFormatError, SettingsError
+from crossbit.evaluation import PROTOCOLS, evaluate
 from crossbit.experiment import (
     Experiment,
     Job,
@@ -146,7 +147,24 @@ def test_run_write_read(tmp_path: Path) -> None:
         assert 0 < score["mean"] <= 1
     assert result.details["cost"]["peak_memory_mib"] > 10
     assert result.details["settings"]["n_bits"] == 8
+    for recall in result.details["pair_recall"].values():
+        assert 0 < recall["1"] <= recall["5"] <= recall["10"] <= 1
     assert why_due(path, expected_of(ran, dataset)) == ""
+
+
+def test_prefixes_are_scored_as_hashers_of_their_own() -> None:
+    pytest.importorskip("torch")
+    dataset = planted_dataset()
+    settings = {"epochs": 2, "hidden": 8, "prefixes": [4]}
+    ran = job(method="kdcmh-labels", settings=settings)
+    method = ran.method()
+    assert method is not None
+    hasher = method.fit(dataset.pairs[dataset.split.train])
+    (scores,) = evaluate(hasher.prefix(4), dataset.pairs, dataset.split, [PROTOCOLS["PALL"]]).scores
+    stored = run_job(ran, dataset).details["prefixes"]
+    assert set(stored) == {"4"}
+    assert stored["4"]["PALL"]["mean"] == pytest.approx(scores.mean, abs=1e-6)
+    assert stored["4"]["PALL"]["protocol_id"] == scores.protocol_id
 
 
 def test_references_bound_the_methods() -> None:

@@ -17,6 +17,7 @@ from crossbit.tables import (
     gain_table,
     mean_and_spread,
     origin_lines,
+    prefix_table,
     score_table,
 )
 
@@ -30,7 +31,7 @@ def result(row: str, mean: float, seed: int = 0, n_bits: int = 64, data: str = "
         "machine": {"processor": "A processor", "cores": 2},
         "versions": {"numpy": "2", "torch": "2", "commit": "abc"},
         "date": "2021-08-21",
-    }
+    } | more
     return Result(data, row, n_bits, seed, scores, {}, details)
 
 
@@ -100,6 +101,23 @@ def test_ablations_stand_beside_their_method_with_their_notes() -> None:
     assert "- `kdcmh@teacher`: The teacher alone." in table
 
 
+def nested(of_16: float, whole: float, seed: int = 0, protocol_id: str = "id-of-emoji") -> Result:
+    first = {"PALL": {"protocol_id": protocol_id, "I2T": of_16, "T2I": of_16, "mean": of_16}}
+    return result("kdcmh@prefix", whole, seed, prefixes={"16": first})
+
+
+def test_prefixes_stand_beside_models_of_their_length_on_the_same_seeds() -> None:
+    alone = [result("kdcmh", 0.40, n_bits=16), result("kdcmh", 0.90, seed=1, n_bits=16)]
+    assert lines(prefix_table([*RESULTS, *alone, nested(0.38, 0.49)], "PALL"))[2:] == [
+        ["16 bits, a model of its own", "0.400"],
+        ["16 bits, the first bits of one model", "0.380"],
+        ["64 bits, a model of its own", "0.500"],
+        ["64 bits, the first bits of one model", "0.490"],
+    ]
+    with pytest.raises(MismatchError, match="another"):
+        prefix_table([*RESULTS, *alone, nested(0.38, 0.49, protocol_id="another")], "PALL")
+
+
 def test_costs_are_means_over_seeds() -> None:
     assert ["kdcmh", "20.0 s, 300 MiB", "n/a"] in lines(cost_table(RESULTS, 64))
 
@@ -112,6 +130,7 @@ def test_without_results_a_table_says_so() -> None:
         gain_table([], "PALL", "kdcmh", ["jdsh"]),
         ablation_table([], "PALL", 64),
         cost_table([], 64),
+        prefix_table(RESULTS, "PALL"),
         origin_lines([]),
     ):
         assert table == NOTHING

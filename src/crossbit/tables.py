@@ -129,6 +129,42 @@ def ablation_table(results: Sequence[Result], preset: str, n_bits: int) -> str:
     return markdown([f"{n_bits} bits", *columns], rows) + (f"\n\n{told}" if told else "")
 
 
+def prefix_table(results: Sequence[Result], preset: str, method: str = "kdcmh") -> str:
+    """The first bits of one model (the row method@prefix) beside models of that length alone, on the same seeds."""
+    nested = [r for r in results if r.row == f"{method}@prefix" and "prefixes" in r.details and preset in r.scores]
+    if not nested:
+        return NOTHING
+    columns = ordered({result.data for result in nested}, DATA_SETS)
+    alone = {(r.data, r.n_bits, r.seed): r.scores[preset] for r in results if r.row == method and preset in r.scores}
+    cells: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
+    for result in nested:
+        lengths = {int(n): scores[preset] for n, scores in result.details["prefixes"].items()}
+        for n_bits, scores in (lengths | {result.n_bits: result.scores[preset]}).items():
+            other = alone.get((result.data, n_bits, result.seed))
+            if other is not None:
+                check_same_id(result, scores, other)
+                own, rival = cells.setdefault((result.data, n_bits), ([], []))
+                own.append(scores["mean"])
+                rival.append(other["mean"])
+    rows = []
+    for n_bits in sorted({length for _, length in cells}):
+        for place, name in ((1, "a model of its own"), (0, "the first bits of one model")):
+            values = [
+                mean_and_spread(cells[data, n_bits][place]) if (data, n_bits) in cells else "n/a" for data in columns
+            ]
+            rows.append([f"{n_bits} bits, {name}", *values])
+    return markdown([f"{method}, {preset}", *columns], rows)
+
+
+def check_same_id(result: Result, scores: Mapping[str, object], other: Mapping[str, object]) -> None:
+    """Raise MismatchError where two scores stand under different protocol ids."""
+    if scores["protocol_id"] != other["protocol_id"]:
+        raise MismatchError(
+            f"{result.data}/{result.row} was scored under {scores['protocol_id']}, what stands beside it under "
+            f"{other['protocol_id']}; measure again."
+        )
+
+
 def cost_table(results: Sequence[Result], n_bits: int) -> str:
     """CPU seconds and peak memory (MiB, the whole process at the end of the fit), the mean over seeds."""
     shown = [r for r in results if r.n_bits == n_bits and "@" not in r.row and "cost" in r.details]

@@ -17,6 +17,7 @@ from typing import Any
 import crossbit
 from crossbit.datasets import Dataset
 from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation.records import Curves
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
@@ -53,6 +54,14 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         }
         evaluation = evaluate(hasher, pairs, split, protocols)
         details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
+        curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+        details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
+        if lengths := getattr(method, "prefixes", ()):
+            parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
+            details["prefixes"] = {
+                str(n): {preset: stored(one) for preset, one in zip(presets, part, strict=True)}
+                for n, part in parts.items()
+            }
         measured = evaluation.scores
     details |= {
         "pairs": {name: len(getattr(split, name)) for name in ("train", "query", "database")},
@@ -62,6 +71,11 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     }
     scores = {preset: stored(score) for preset, score in zip(presets, measured, strict=True)}
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
+
+
+def recalls(curves: Curves) -> dict[str, float]:
+    """How often a query's own pair is among the first k, by k."""
+    return {str(k): round(value, 6) for k, value in curves.pair_recall}
 
 
 def stored(scores: Scores) -> dict[str, Any]:
