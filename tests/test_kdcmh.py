@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from crossbit.errors import SettingsError
+from crossbit.evaluation import teacher_agreement
 from crossbit.hasher import Hasher
 from crossbit.method import Method, Paper
 from crossbit.methods.cca_itq import CCAITQ
@@ -124,9 +125,33 @@ def test_a_jdsh_teacher_is_guided_by_the_trust_in_modalities(
     assert settings["weight_cross"] == 0.4
 
 
-def test_the_trust_is_as_set_or_found(pairs: PairedFeatures) -> None:
+def test_the_trust_is_as_set_or_found_and_in_the_report(pairs: PairedFeatures) -> None:
     assert small(image_weight=0.2).trust(pairs) == 0.2
-    assert 0 < small().trust(pairs) < 1
+    method = small()
+    hasher = method.fit(pairs)
+    assert 0 < hasher.report["image_weight"] == method.trust(pairs) < 1
+    assert hasher.settings["image_weight"] is None, "as set, so that the settings make the method again"
+
+
+def test_the_report_tells_the_agreement_with_the_teacher(pairs: PairedFeatures) -> None:
+    method = small()
+    teacher = method.fit_teacher(pairs)
+    hasher = method.fit(pairs)
+    assert hasher.report["teacher_agreement"] == pytest.approx(teacher_agreement(hasher, teacher, pairs))
+    assert 0 < hasher.report["teacher_agreement"] < 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(CCAITQ):
+    """A teacher that learns on a device of its own, unless told otherwise."""
+
+    name: ClassVar[str] = "elsewhere"
+    paper: ClassVar[Paper] = Paper("Nobody", "Nothing", "Nowhere", 2021, reconstruction=True)
+    device: str = "another"
+
+
+def test_a_teacher_learns_on_the_students_device(pairs: PairedFeatures) -> None:
+    assert small(teacher=Elsewhere(n_bits=8)).fit_teacher(pairs).settings["device"] == "cpu"
 
 
 def test_the_teachers_share_decides_whose_similarity_is_diffused(pairs: PairedFeatures) -> None:

@@ -23,7 +23,8 @@ PLAIN: dict[str, Any] = {
     "within": 0.0,
     "emphasis": 0.0,
 }
-PLAIN |= {"contrast": 0.0, "temperature": 0.2, "quantization": 0.0, "balance": 0.0}
+PLAIN |= {"contrast": 0.0, "temperature": 0.2, "quantization": 0.0, "balance": 0.0, "prefixes": ()}
+PLAIN |= {"prefix_weight": 1.0}
 
 
 def target_of(generator: np.random.Generator, columns: list[int] | None = None, weighted: bool = False) -> Target:
@@ -184,6 +185,42 @@ def test_balance_is_the_square_of_each_bits_mean(generator: np.random.Generator)
             total += (sum(float(codes[i, k]) for i in range(3)) / 3) ** 2 / N_BITS
     terms = objective_of(target_of(generator), balance=2.0)(batch)
     assert float(terms["balance"]) == pytest.approx(2 * total)
+
+
+@pytest.mark.parametrize("loss", ["cosine", "likelihood"])
+@pytest.mark.parametrize("compare", ["batch", "buffer"])
+def test_the_loss_is_stated_on_prefixes_too(generator: np.random.Generator, loss: str, compare: str) -> None:
+    """The terms of the first 2 and 4 bits, as if there were no others, beside those of all 5."""
+    target, rows = target_of(generator, weighted=True), [7, 2, 5, 0]
+    settings: dict[str, Any] = {"loss": loss, "compare": compare, "within": 0.6, "emphasis": 3.0, "contrast": 0.4}
+    batch = batch_of(generator, rows)
+    whole = objective_of(target, **settings, quantization=0.3, balance=0.2)(batch)
+    terms = objective_of(target, **settings, quantization=0.3, balance=0.2, prefixes=(2, 4), prefix_weight=0.7)(batch)
+    assert {name: float(terms[name]) for name in whole} == {name: float(term) for name, term in whole.items()}
+    assert len(terms) == len(whole) + 2 * len(("between", "within", "contrast"))
+    for length in (2, 4):
+        image, text = batch.image_code[:, :length], batch.text_code[:, :length]
+        columns = rows if compare == "batch" else list(range(N))
+        met: list[list[list[float]]] = [[[0.0] * length for _ in columns] for _ in range(2)]
+        for place, row in enumerate(rows):
+            for side, codes in enumerate((image, text)):
+                met[side][columns.index(row)] = codes[place].tolist()
+        values, weights = (
+            parts(matrix, rows, columns) for matrix in (target.values, target.weights) if matrix is not None
+        )
+
+        def mean(first: Any, second: Any, values: Any = values, weights: Any = weights) -> float:
+            return difference(loss, 1.0, values, weights, first, second, 3.0)
+
+        between = mean(image, met[1]) if compare == "batch" else (mean(image, met[1]) + mean(text, met[0])) / 2
+        assert float(terms[f"between_{length}"]) == pytest.approx(0.7 * between)
+        assert float(terms[f"within_{length}"]) == pytest.approx(0.7 * 0.6 * (mean(image, met[0]) + mean(text, met[1])))
+        own = 0.0
+        for first, second in ((image, text), (text, image)):
+            for i in range(4):
+                chances = [math.exp(cosine(first[i], second[j]) / 0.2) for j in range(4)]
+                own -= math.log(chances[i] / sum(chances)) / 4 / 2
+        assert float(terms[f"contrast_{length}"]) == pytest.approx(0.7 * 0.4 * own)
 
 
 def test_terms_of_weight_0_are_not_computed(generator: np.random.Generator) -> None:

@@ -27,6 +27,8 @@ class StudentLoss:
     temperature: float
     quantization: float
     balance: float
+    prefixes: tuple[int, ...]
+    prefix_weight: float
 
 
 class StudentObjective(Objective):
@@ -65,9 +67,27 @@ class StudentObjective(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss terms by name."""
         s, image, text = self.settings, batch.image_code, batch.text_code
-        other_image, other_text = self._others(batch)
+        others = self._others(batch)
         target = self._block(self.values, batch.rows)
         weights = None if self.weights is None else self._block(self.weights, batch.rows)
+        terms = self.agreement(target, weights, (image, text), others)
+        if s.quantization:
+            signs = torch.where(image + text >= 0, 1.0, -1.0).detach()
+            distance = (signs - image).square().mean() + (signs - text).square().mean()
+            terms["quantization"] = s.quantization * distance
+        if s.balance:
+            terms["balance"] = s.balance * (image.mean(dim=0).square().mean() + text.mean(dim=0).square().mean())
+        for length in s.prefixes:
+            first = (image[:, :length], text[:, :length])
+            parts = self.agreement(target, weights, first, (others[0][:, :length], others[1][:, :length]))
+            terms |= {f"{name}_{length}": s.prefix_weight * part for name, part in parts.items()}
+        return terms
+
+    def agreement(
+        self, target: Tensor, weights: Tensor | None, codes: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """The terms that compare codes with the target and with each other; codes may be the first bits alone."""
+        s, (image, text), (other_image, other_text) = self.settings, codes, others
         between = self.difference(target, weights, image, other_text)
         if self.buffered:
             between = (between + self.difference(target, weights, text, other_image)) / 2
@@ -77,12 +97,6 @@ class StudentObjective(Objective):
             terms["within"] = s.within * (within[0] + within[1])
         if s.contrast:
             terms["contrast"] = s.contrast * contrastive(image, text, s.temperature)
-        if s.quantization:
-            signs = torch.where(image + text >= 0, 1.0, -1.0).detach()
-            distance = (signs - image).square().mean() + (signs - text).square().mean()
-            terms["quantization"] = s.quantization * distance
-        if s.balance:
-            terms["balance"] = s.balance * (image.mean(dim=0).square().mean() + text.mean(dim=0).square().mean())
         return terms
 
     def difference(self, target: Tensor, weights: Tensor | None, first: Tensor, second: Tensor) -> Tensor:

@@ -11,10 +11,21 @@ import torch
 
 from crossbit.distillation import Target
 from crossbit.errors import SettingsError
+from crossbit.method import Paper
 from crossbit.nets import HashNet, hidden_net, linear_net, regular_net
 from crossbit.pairs import PairedFeatures
 from crossbit.student import StudentLoss, StudentObjective
 from crossbit.training import DeepMethod, Objective
+
+PAPER = Paper(
+    authors="Li, Wang",
+    title="Unsupervised Deep Cross-Modal Hashing by Knowledge Distillation for Large-scale Cross-modal Retrieval",
+    venue="ICMR",
+    year=2021,
+    link="https://doi.org/10.1145/3460426.3463626",
+    reconstruction=True,
+)
+"""KDCMH's, whose student this is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +35,11 @@ class TaughtMethod(DeepMethod):
     The networks are regularised by dropout and batch normalisation (in evaluation mode a function of one item) and
     learned with AdamW on a one-cycle schedule. `networks_as = "published"` takes DJSRH's and JDSH's: a linear image
     and a hidden text network, SGD with momentum at a constant rate, the tanh's slope growing as sqrt(epoch + 1).
+
+    With `prefixes` the loss is stated on the first bits too, so that one model gives codes of several lengths
+    (`Hasher.prefix`, `Codes.prefix`): every term that compares codes with the target or with each other, each prefix
+    weighing `prefix_weight`. The idea of nested representations is Kusupati et al.'s (Matryoshka representation
+    learning, NeurIPS 2022); that it is put on hash codes taught by a similarity is ours, not KDCMH's paper's.
     """
 
     loss: Literal["cosine", "likelihood"] = "cosine"  # squared error of cosines, or DCMH's likelihood
@@ -31,18 +47,20 @@ class TaughtMethod(DeepMethod):
     mu: float = 1.0  # scale of the target
     within: float = 1.0  # weight of the losses within a modality
     emphasis: float = 4.0  # an entry of the loss weighs 1 + this * max(target, 0)^2
-    contrast: float = 0.1  # weight of the contrastive term
+    contrast: float = 0.2  # weight of the contrastive term
     temperature: float = 0.2  # of the contrastive term
     quantization: float = 0.0  # weight of the distance to the signs; the likelihood wants 1
     balance: float = 0.0  # weight of the bit balance
+    prefixes: tuple[int, ...] = ()  # lengths below n_bits, such as (16, 32), whose first bits are to be good codes too
+    prefix_weight: float = 1.0  # weight of each prefix's loss beside the whole code's
     networks_as: Literal["regular", "published"] = "regular"  # networks, optimiser and schedule: see above
-    hidden: int = 512  # units of each network
+    hidden: int = 1024  # units of each network
     input_dropout: float = 0.1  # share of the features dropped at random in training
-    dropout: float = 0.5  # share of the hidden units dropped
+    dropout: float = 0.3  # share of the hidden units dropped
     alpha_growth: float = 0.1  # slope of the tanh: 1 + this * epoch
     epochs: int = 30
     batch_size: int = 64
-    learning_rate: float = 2e-3  # the peak of the one-cycle schedule
+    learning_rate: float = 4e-3  # the peak of the one-cycle schedule
     weight_decay: float = 1e-4  # of AdamW, or of SGD as published
 
     def __post_init__(self) -> None:
@@ -55,6 +73,10 @@ class TaughtMethod(DeepMethod):
                 raise SettingsError(f"{name} is a share from 0 to below 1; got {getattr(self, name)!r}.")
         if not self.temperature > 0:
             raise SettingsError(f"temperature must be above 0; got {self.temperature!r}.")
+        object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a list, when read from a file
+        check_prefixes(self.prefixes, self.n_bits)
+        if not self.prefix_weight > 0:
+            raise SettingsError(f"prefix_weight must be above 0; got {self.prefix_weight!r}.")
 
     def taught_by(self, target: Target) -> StudentObjective:
         """The loss on a target."""
@@ -87,6 +109,17 @@ class TaughtMethod(DeepMethod):
     def alpha(self, epoch: int) -> float:
         """1 + growth * epoch; sqrt(epoch + 1) as published."""
         return math.sqrt(epoch + 1) if self.networks_as == "published" else 1 + self.alpha_growth * epoch
+
+
+def check_prefixes(prefixes: tuple[int, ...], n_bits: int) -> None:
+    """Raise SettingsError unless the lengths are whole numbers that rise from 1 to below n_bits."""
+    whole = all(isinstance(length, int) and not isinstance(length, bool) for length in prefixes)
+    if (
+        not whole
+        or list(prefixes) != sorted(set(prefixes))
+        or (prefixes and not 1 <= prefixes[0] <= prefixes[-1] < n_bits)
+    ):
+        raise SettingsError(f"prefixes are rising code lengths from 1 to below n_bits = {n_bits}; got {prefixes!r}.")
 
 
 def check_choices(settings: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -19,12 +20,13 @@ from crossbit.distillation import (
     teacher_similarity,
 )
 from crossbit.errors import SettingsError
+from crossbit.evaluation.monitors import teacher_agreement
 from crossbit.hasher import Hasher
 from crossbit.method import Method, Paper
 from crossbit.methods.jdsh import JDSH
 from crossbit.pairs import PairedFeatures
 from crossbit.progress import Progress, silent
-from crossbit.taught import TaughtMethod
+from crossbit.taught import PAPER, TaughtMethod
 from crossbit.training import Objective
 
 PLAIN: dict[str, Any] = {
@@ -46,7 +48,7 @@ PLAIN: dict[str, Any] = {
 
 
 def _default_teacher() -> Method:
-    return JDSH(n_bits=128, epochs=30, hidden=1024)
+    return JDSH(n_bits=128, epochs=15, hidden=1024)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,24 +69,22 @@ class KDCMH(TaughtMethod):
     near pairs weigh more in the loss (`emphasis`), a small contrastive term holds a pair's codes together
     (`contrast`); the student's networks are regularised and learned with AdamW (`networks_as`).
 
-    Defaults: `image_weight`, `neighbours`, `edge_power` and the student's `batch_size`, `emphasis`, dropouts,
-    `hidden` and `contrast` are what rules without labels chose (`image_weight_of` and benchmarks/choose_defaults.py).
-    The others (`teacher`, `teacher_slope`, `teacher_share`, `walk`, `temperature`, `epochs`) were set by hand while
-    the reconstruction was developed, with scores of earlier variants in view; they are the same for all data.
-    `crossbit.evaluation.code_monitors` and `teacher_agreement` tell, without labels, how the codes came out.
+    Defaults: `image_weight` is found for every fit (`image_weight_of`). Rules without labels, on training rows alone
+    (benchmarks/choose_defaults.py), chose `neighbours`, `edge_power`, the teacher's code length and epochs,
+    `teacher_slope`, `teacher_share` and of the student `hidden`, `batch_size`, `epochs`, `learning_rate`,
+    `alpha_growth`, the dropouts, `emphasis`, `contrast` and `temperature`. Neutral or usual values have `mu`, `within`,
+    `teacher_weights` and `weight_decay`. Set by hand, with scores of earlier variants in view, are `walk`, at the
+    value usual in diffusion (Zhou et al., NIPS 2003), the teacher's hidden units and that it is guided. All are the
+    same for all data and code lengths.
+    The report of a fit tells, without labels, the trust in images that was found (`image_weight`) and how far the
+    codes keep the teacher's order of the training pairs (`teacher_agreement`);
+    `crossbit.evaluation.code_monitors` tells how the codes came out.
     """
 
     name: ClassVar[str] = "kdcmh"
-    paper: ClassVar[Paper] = Paper(
-        authors="Li, Wang",
-        title="Unsupervised Deep Cross-Modal Hashing by Knowledge Distillation for Large-scale Cross-modal Retrieval",
-        venue="ICMR",
-        year=2021,
-        link="https://doi.org/10.1145/3460426.3463626",
-        reconstruction=True,
-    )
+    paper: ClassVar[Paper] = PAPER
 
-    teacher: Method = field(default_factory=_default_teacher)  # any method; gets this method's seed, not its device
+    teacher: Method = field(default_factory=_default_teacher)  # any method; gets this method's seed and device
     guide_teacher: bool = True  # a JDSH teacher weighs the modalities by the trust in them, not as published
     image_weight: float | None = None  # trust in images rather than texts, 0 to 1; None: by `image_weight_of`
     distillation: Literal["diffused", "real", "distribution", "neighbours"] = "diffused"  # what the target is
@@ -118,10 +118,13 @@ class KDCMH(TaughtMethod):
 
     def _fit(self, pairs: PairedFeatures, progress: Progress, checkpoint: Path | None) -> Hasher:
         kept = KeptHasher(checkpoint, key=f"teacher {self.settings()} {pairs.fingerprint()}")
-        teacher = kept.load_or(lambda: self.fit_teacher(pairs, progress=progress, checkpoint=checkpoint))
-        hasher = self.fit_student(pairs, teacher, progress=progress, checkpoint=checkpoint)
+        settled = dataclasses.replace(self, image_weight=self.trust(pairs))  # found once for all three steps
+        teacher = kept.load_or(lambda: settled.fit_teacher(pairs, progress=progress, checkpoint=checkpoint))
+        hasher = settled.fit_student(pairs, teacher, progress=progress, checkpoint=checkpoint)
         kept.clear()
-        return hasher
+        kept_order = teacher_agreement(hasher, teacher, pairs, seed=self.seed) if len(pairs) > 2 else None
+        noted = {"image_weight": settled.image_weight, "teacher_agreement": kept_order}
+        return dataclasses.replace(hasher, report={**hasher.report, **noted})
 
     def fit_teacher(
         self, pairs: PairedFeatures, *, progress: Progress = silent, checkpoint: Path | None = None
@@ -130,6 +133,8 @@ class KDCMH(TaughtMethod):
         if self.teacher.supervised:
             raise SettingsError(f"kdcmh is unsupervised; its teacher {self.teacher.name} needs labels. Choose another.")
         settings: dict[str, Any] = {"seed": self.seed}
+        if any(own.name == "device" for own in dataclasses.fields(self.teacher)):
+            settings["device"] = self.device
         if isinstance(self.teacher, JDSH) and self.guide_teacher:
             both, trust = self.teacher.weight_image + self.teacher.weight_text, self.trust(pairs)
             settings |= {"weight_image": both * trust, "weight_text": both * (1 - trust)}

@@ -11,7 +11,7 @@ from crossbit.distillation import Target
 from crossbit.errors import LabelError
 from crossbit.method import Paper
 from crossbit.pairs import PairedFeatures
-from crossbit.taught import TaughtMethod
+from crossbit.taught import PAPER, TaughtMethod
 from crossbit.training import Objective
 
 
@@ -27,14 +27,7 @@ class KDCMHLabels(TaughtMethod):
 
     name: ClassVar[str] = "kdcmh-labels"
     supervised: ClassVar[bool] = True
-    paper: ClassVar[Paper] = Paper(
-        authors="Li, Wang",
-        title="Unsupervised Deep Cross-Modal Hashing by Knowledge Distillation for Large-scale Cross-modal Retrieval",
-        venue="ICMR",
-        year=2021,
-        link="https://doi.org/10.1145/3460426.3463626",
-        reconstruction=True,
-    )
+    paper: ClassVar[Paper] = PAPER
 
     def objective(self, pairs: PairedFeatures) -> Objective:
         """The student's loss on the labels' similarity."""
