@@ -230,7 +230,7 @@ NAN = np.full((N, 8), np.nan, np.float32)
         (("index", "hasher.safetensors", "data.npz", "--out", "photos", "--overwrite"), "is left alone"),
         (("fit", "data.npz", "--method", "cca-itq", "--checkpoint", "data.npz"), "choose another --checkpoint"),
         (("search", "collection", "--item", "1", "--pictures", "data.npz"), "choose another --pictures"),
-        (("fit", "photos", "--method", "cca-itq"), "the first: mine.jpg: there is no caption mine.txt"),
+        (("fit", "photos", "--method", "cca-itq"), "the first: mine.jpg: not a picture of a kind"),
         (("search", "photos", "--item", "1"), "is not a collection"),
         (("search", "collection", "--item", "1000"), "no item '1000'"),
         (("search", "collection", "--item", "1", "--among", "sound"), "--among is image or text"),

@@ -9,8 +9,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, load_data
-from crossbit.cli.encode import check_encoders
+from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
 from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
