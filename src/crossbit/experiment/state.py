@@ -24,7 +24,19 @@ from crossbit.pairs import array_fingerprint
 Expected = Mapping[str, str]
 
 # Modules that carry values and files around; their tests hold them to one behaviour, so a change there dates nothing.
-_CARRIERS = {"errors", "files", "progress", "checkpoint", "codes", "pairs", "hasher", "method", "methods", "datasets"}
+_CARRIERS = {
+    "errors",
+    "files",
+    "progress",
+    "checkpoint",
+    "codes",
+    "kernels",
+    "pairs",
+    "hasher",
+    "method",
+    "methods",
+    "datasets",
+}
 _REASONS = {
     "settings": "its settings changed",
     "protocols": "its protocols changed",

@@ -5,7 +5,7 @@ interpreter lock. Nothing is compiled at import; the first call compiles and lea
 (`warm_up` does so ahead). The same loops compile to what the processor has: AVX-512, AVX2, NEON, or none of them.
 """
 
-from crossbit.kernels.compiled import Bytes, Counts, Distances, Rows, Words, compiled
+from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, compiled
 from crossbit.kernels.counts import count_distances, count_nearer, count_relevant
 from crossbit.kernels.search import all_threads, nearest, within
 from crossbit.kernels.words import code_words, label_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.kernels.compiled import Counts, Words, compiled
+from crossbit.kernels.compilation import Counts, Words, compiled
 from crossbit.kernels.words import distance, share
 
 BLOCK = 4096  # items a block: 32 KiB of 64-bit codes, the size of a first-level cache

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from crossbit.kernels.compiled import Bytes, Distances, Rows, compiled
+from crossbit.kernels.compilation import Bytes, Distances, Rows, compiled
 from crossbit.kernels.scan import SPARE, in_order, new_answers, offer
 from crossbit.kernels.vectors import LANES, function_named, lowest
 from crossbit.kernels.words import byte_distance

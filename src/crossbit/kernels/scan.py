@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossbit.kernels.compiled import Bytes, Counts, Distances, Rows, compiled, inlined
+from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, compiled, inlined
 from crossbit.kernels.tiles import TILE, fill_planes, fill_spread, list_rows, n_planes_of
 from crossbit.kernels.vectors import LANES, TOGETHER, block_distances, block_hits, lowest
 from crossbit.kernels.words import byte_distance

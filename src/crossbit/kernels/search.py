@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.kernels.compiled import Bytes, Distances, Rows
+from crossbit.kernels.compilation import Bytes, Distances, Rows
 from crossbit.kernels.lone import LONE_BYTES, scan_few
 from crossbit.kernels.scan import scan_nearest, scan_within
 

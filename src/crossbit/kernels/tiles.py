@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossbit.kernels.compiled import Bytes, Rows, inlined
+from crossbit.kernels.compilation import Bytes, Rows, inlined
 from crossbit.kernels.vectors import LANES, TOGETHER, eight_to_planes, lowest, planes_per_byte, spread
 from crossbit.kernels.words import word_at
 

@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from crossbit.kernels.compiled import Bytes, Words, inlined
+from crossbit.kernels.compilation import Bytes, Words, inlined
 
 
 @intrinsic
