@@ -33,6 +33,10 @@ class MismatchError(CrossbitError, ValueError):
     """Two things that do not belong together: a collection and another hasher, a hasher and another encoder."""
 
 
+class BusyError(CrossbitError):
+    """Something that only one process may do at a time is being done by another; trying again later helps."""
+
+
 class MissingExtraError(CrossbitError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
 

@@ -147,8 +147,7 @@ def _example(collection: Collection, items: CodedItems) -> str:
     """A query to try: words where they can be encoded, an item where hasher or data come from ready features."""
     if "text" in collection.hasher.encoders and "text" in items.encoders and items.has_text.any():
         return f'"{example_words(items.captions)}"'
-    row = next((int(rows[0]) for rows in (collection.rows["text"], collection.rows["image"]) if len(rows)), 0)
-    return f"--item {shlex.quote(collection.items.id(row))}"
+    return f"--item {shlex.quote(next(collection.ids()))}"
 
 
 def build_collection(
