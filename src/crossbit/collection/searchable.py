@@ -59,9 +59,9 @@ class Collection(Reader):
         """Build a collection at `path`, whole or not at all, and open it; an empty one without items.
 
         image, text, image_features, text_features, without_image, without_text: see `add`. vocabulary: the bag of
-        words or TF-IDF that the hasher's text features come from, kept so that typed words can ask. store_features: keep the
-        features beside the codes (4 bytes a value), so that `migrate` can encode them with another hasher; then
-        features are given in place of codes. overwrite: replace a collection there.
+        words or TF-IDF that the hasher's text features come from, kept so that typed words can ask. store_features:
+        keep the features beside the codes (4 bytes a value), so that `migrate` can encode them with another hasher;
+        then features are given in place of codes. overwrite: replace a collection there.
 
         Raises SettingsError, WidthError, MismatchError or DataError for what does not fit, FileFormatError when
         something stands at `path` that is no collection.
