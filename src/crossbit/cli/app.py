@@ -17,6 +17,7 @@ from crossbit.cli.fit import fit
 from crossbit.cli.info import info
 from crossbit.cli.methods import methods
 from crossbit.cli.search import search
+from crossbit.cli.share import share
 
 app = typer.Typer(
     name="crossbit",
@@ -44,5 +45,5 @@ def _start(
     pass  # --debug is read where errors are caught, so that it also holds for errors of the command line itself
 
 
-for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info):
+for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info, share):
     app.command(_verb.__name__)(_verb)
