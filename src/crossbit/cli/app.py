@@ -8,6 +8,7 @@ import typer
 
 from crossbit import __version__
 from crossbit.cli.calibrate import calibrate
+from crossbit.cli.check_data import data_verbs
 from crossbit.cli.console import show
 from crossbit.cli.demo import demo
 from crossbit.cli.encode import encode, index
@@ -47,3 +48,4 @@ def _start(
 
 for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info, share):
     app.command(_verb.__name__)(_verb)
+app.add_typer(data_verbs)
