@@ -165,7 +165,7 @@ def build_collection(
     return Collection.create(
         path,
         hasher,
-        Items(items.ids, items.captions, items.pictures, thumbnail),
+        Items(items.ids, items.captions, items.pictures, thumbnail, items.metadata),
         image=items.image,
         text=items.text,
         without_image=np.flatnonzero(~items.has_image),
