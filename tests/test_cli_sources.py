@@ -93,18 +93,20 @@ def test_every_kind_goes_from_fit_to_search(run: Run, tmp_path: Path, kind: str)
     result = json.loads(out)
     assert (result["n"], result["n_image"], result["n_text"]) == (N, N, N)
     collection = Collection.open("collection")
-    assert [collection.items.caption(row) for row in range(N)] == WORDS
-    assert all(collection.items.thumbnail(row) for row in range(N))
-    item = collection.items.id(5)
-    code, out, err = run("search", "collection", "--item", item, "-k", "3", "--json")
+    names = list(collection.ids())
+    assert [collection.get(name).caption for name in names] == WORDS
+    assert all(collection.thumbnail(name) for name in names)
+    further = {"csv": {"who": "me"}, "jsonl": {"n": len(WORDS[5])}}
+    assert collection.get(names[5]).metadata == further.get(kind, {})
+    code, out, err = run("search", "collection", "--item", names[5], "-k", "3", "--json")
     assert (code, err) == (0, "")
     assert len(json.loads(out)["hits"]) == 3
     code, out, err = run("encode", "hasher.safetensors", *typed, *OWN, "--json")
     assert (code, err) == (0, "")
     with np.load("codes.npz", allow_pickle=False) as codes:
-        assert codes["ids"].tolist() == [collection.items.id(row) for row in range(N)]
+        assert codes["ids"].tolist() == names
         assert codes["has_image"].all()
-        assert np.array_equal(codes["image"], collection.codes["image"].packed)
+        assert np.array_equal(codes["image"][5:6], collection.code(names[5], "image").packed)
 
 
 def test_the_next_command_repeats_how_data_is_read(run: Run, tmp_path: Path) -> None:
