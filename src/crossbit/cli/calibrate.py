@@ -53,7 +53,7 @@ def calibrate(
     with when_stopped(f"Nothing was measured; {place} is as it was."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         chosen = data_seed(seed, loaded)
-        dataset = load_items(data, progress, seed=chosen, **encoders_for(loaded))
+        dataset = load_items(data, progress, seed=chosen, **encoders_for(loaded, place=hasher))
         check_encoders(loaded, dataset)
         rows = np.arange(len(dataset)) if every else never_trained(dataset)
         if len(rows) < LEAST_PAIRS:

@@ -12,6 +12,7 @@ from crossbit.datasets import Dataset, Reading, load_dataset
 from crossbit.datasets.parts import write_left_out
 from crossbit.encoders import Encoder, Skipped, encoder_of, load_image_encoder, load_text_encoder
 from crossbit.encoders.names import IMAGE_ENCODER, TEXT_ENCODER
+from crossbit.encoders.tuned import find_tuned
 from crossbit.errors import MismatchError, SplitError
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress
@@ -132,13 +133,16 @@ class Encoders(TypedDict):
     image_encoder: str | Encoder
 
 
-def encoders_for(hasher: Hasher, text: str | None = None, image: str | None = None) -> Encoders:
+def encoders_for(
+    hasher: Hasher, text: str | None = None, image: str | None = None, place: Path | None = None
+) -> Encoders:
     """What encodes data for a hasher as that was encoded which it was fitted on, as `load_items` takes it.
 
-    text, image: names of encoders, where the hasher's fingerprints do not tell how to load them. Raises MismatchError
-    for an encoder that is not known, before anything is encoded. A hasher on ready features takes ready features.
+    text, image: names of encoders, where the hasher's fingerprints do not tell how to load them. place: the hasher's
+    file, beside which an encoder lies that was tuned with it. Raises MismatchError for an encoder that is not known,
+    before anything is encoded. A hasher on ready features takes ready features.
     """
-    return {"text_encoder": _text_encoder(hasher, text), "image_encoder": _image_encoder(hasher, image)}
+    return {"text_encoder": _text_encoder(hasher, text), "image_encoder": _image_encoder(hasher, image, place)}
 
 
 def _text_encoder(hasher: Hasher, name: str | None) -> str | Encoder:
@@ -150,10 +154,12 @@ def _text_encoder(hasher: Hasher, name: str | None) -> str | Encoder:
     return encoder_of(fingerprint, hasher.vocabulary, encoder=None if name is None else load_text_encoder(name))
 
 
-def _image_encoder(hasher: Hasher, name: str | None) -> str | Encoder:
+def _image_encoder(hasher: Hasher, name: str | None, place: Path | None) -> str | Encoder:
     fingerprint = hasher.encoders.get("image")
     if fingerprint is None:
         return name or IMAGE_ENCODER
+    if name is None and place is not None:
+        return encoder_of(fingerprint, encoder=find_tuned(fingerprint, place))
     return encoder_of(fingerprint, encoder=None if name is None else load_image_encoder(name))
 
 

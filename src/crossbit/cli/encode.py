@@ -28,6 +28,7 @@ from crossbit.cli.options import (
     TagsColumn,
     TextColumns,
 )
+from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
@@ -64,7 +65,7 @@ def encode(
     reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         drawn = data_seed(seed, loaded)
         items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
         with whole_file(out) as part, part.open("wb") as file:
@@ -119,10 +120,11 @@ def index(
     reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         drawn = data_seed(seed, loaded)
         items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
         collection = build_collection(out, loaded, items, progress, overwrite=overwrite)
+        carry_encoder(loaded, hasher, out)
     listing = keep_left_out(out, items.left_out)
     result = {
         "collection": str(out),

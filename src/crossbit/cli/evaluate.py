@@ -42,7 +42,7 @@ def evaluate(
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, **encoders)
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)

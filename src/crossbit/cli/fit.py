@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,7 @@ from crossbit.cli.options import (
     TextColumns,
     TextEncoderName,
 )
+from crossbit.cli.pixels import BackboneName, FromPixelsOption, fit_from_pixels, pixel_learner
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset
@@ -35,6 +36,9 @@ from crossbit.evaluation import CodeMonitor, code_monitors
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.progress import Progress
+
+if TYPE_CHECKING:
+    from crossbit.pixels import FromPixels
 
 
 def fit(
@@ -62,6 +66,8 @@ def fit(
             max=0.5,
         ),
     ] = None,
+    from_pixels: FromPixelsOption = False,
+    backbone: BackboneName = "tiny",
     drop_duplicates: DropDuplicates = False,
     image_column: ImageColumn = None,
     text_column: TextColumns = None,
@@ -80,13 +86,15 @@ def fit(
     if checkpoint is not None:
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
+    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
     reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
-        encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": image_encoder}
+        painter = pixels.start() if pixels else image_encoder
+        encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=seed, reading=reading, **encoders)
         dataset, held_out = hold_out(dataset, calibrate, seed)
         began = time.perf_counter()
-        hasher = fit_on(learner, dataset, progress, checkpoint)
+        hasher, dataset = learned_by(pixels or learner, dataset, out, progress, checkpoint)
         seconds = time.perf_counter() - began
         hasher = with_calibration(hasher, dataset, held_out, seed)
         hasher.save(out)
@@ -139,6 +147,16 @@ def training_monitor(hasher: Hasher, dataset: Dataset) -> CodeMonitor:
     """Signs of collapse in the codes of the training pairs; no labels are involved."""
     pairs = dataset.pairs[dataset.split.train]
     return code_monitors(hasher.encode_images(pairs.image), hasher.encode_texts(pairs.text))
+
+
+def learned_by(
+    learner: Method | FromPixels, dataset: Dataset, out: Path, progress: Progress, checkpoint: Path | None
+) -> tuple[Hasher, Dataset]:
+    """The hasher, bound to its encoders, and the data set as these encode it; from pixels these are new."""
+    if isinstance(learner, Method):
+        return fit_on(learner, dataset, progress, checkpoint), dataset
+    hasher, encoded = fit_from_pixels(learner, dataset, out, progress, checkpoint)
+    return bound_to(hasher, encoded), encoded
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:

@@ -135,8 +135,8 @@ class TunedEncoder:
         path = Path(path)
         if not path.is_file():
             raise FileFormatError(
-                f"There is no image encoder at {path}. One lies beside every hasher that was fitted from pixels: copy it "
-                "there too, or fit again."
+                f"There is no image encoder at {path}. One lies beside every hasher that was fitted from pixels: "
+                "copy it there too, or fit again."
             )
         try:
             with safe_open(path, framework="numpy") as file:
