@@ -114,6 +114,9 @@ def test_it_is_found_beside_a_hasher_and_in_a_folder_by_its_fingerprint(encoder:
         found = find_tuned(name, place)
         assert found is not None
         assert found.fingerprint() == name
+    shared = place_in(tmp_path, name).rename(tmp_path / "hasher.image-encoder.safetensors")
+    assert find_tuned(name, tmp_path) is not None  # as it is called in the folder of a shared hasher
+    shared.rename(place_in(tmp_path, name))
     other = "tuned-tiny-0123456789abcdef"
     (tmp_path / f"{other}.safetensors").write_bytes(place_in(tmp_path, name).read_bytes())
     with pytest.raises(FileFormatError, match="named after"):

@@ -11,7 +11,7 @@ import typer
 from crossbit.cli.console import show, show_json, when_stopped
 from crossbit.cli.options import AsJson, HasherFile
 from crossbit.cli.places import check_folder_place
-from crossbit.encoders.tuned import place_beside
+from crossbit.encoders.tuned import place_in
 from crossbit.errors import FileFormatError
 from crossbit.hasher import Hasher
 from crossbit.queries import find_queries
@@ -48,7 +48,7 @@ def share(
         loaded = Hasher.load(hasher)
         notes = CardNotes(title, about, licence, [_evaluation(path) for path in scores or ()])
         queries = find_queries(hasher) if export else None
-        beside = place_beside(hasher)
+        beside = place_in(hasher.parent, loaded.encoders.get("image", ""))
         files: dict[str, Any] = {
             "export": queries.folder if queries else None,
             "image_encoder": beside if beside.is_file() else None,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = "crossbit-image-encoder"
 FORMAT_VERSION = "1"
+SHARED = "hasher.image-encoder.safetensors"  # its name in the folder of a shared hasher
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FINGERPRINT = re.compile(rf"tuned-{_NAME.pattern}-[0-9a-f]{{16}}")
 Weights = Mapping[str, NDArray[Any]]
@@ -188,7 +189,10 @@ def find_tuned(fingerprint: str, place: Path) -> TunedEncoder | None:
     """
     if not _FINGERPRINT.fullmatch(fingerprint):
         return None
-    path = place_in(place if place.is_dir() else place.parent, fingerprint)
+    folder = place if place.is_dir() else place.parent
+    path = place_in(folder, fingerprint)
+    if not path.is_file() and (folder / SHARED).is_file():
+        path = folder / SHARED
     encoder = TunedEncoder.load(path)
     if encoder.fingerprint() != fingerprint:
         raise FileFormatError(f"{path} holds the encoder {encoder.fingerprint()}; restore the one it is named after.")
