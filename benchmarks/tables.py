@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import pixels
 import plots
 import reliability
 from crossbit import tables
@@ -29,7 +30,14 @@ from crossbit.methods import METHODS, load_method
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "img"
-DOCUMENTS = ("README.md", "docs/results.md", "docs/methods.md", "docs/protocols.md", "docs/confidence.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/results.md",
+    "docs/methods.md",
+    "docs/protocols.md",
+    "docs/confidence.md",
+    "docs/pixels.md",
+)
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
 
@@ -54,6 +62,8 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "protocols": protocol_table,
         "plots": partial(_plot_lines, results),
         "table calibration": reliability.table,
+        "table pixels": pixels.table,
+        "table pixels reference": partial(pixels.reference, results),
         "table confidence of hits": reliability.hits_table,
     }
     for preset in ("PALL", "P50"):

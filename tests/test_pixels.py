@@ -13,7 +13,7 @@ from PIL import Image
 
 from crossbit.datasets.emoji import emoji_labels, load_emoji
 from crossbit.encoders import BagOfWords
-from crossbit.encoders.tuned import TunedEncoder, place_beside
+from crossbit.encoders.tuned import TunedEncoder, place_in
 from crossbit.errors import DataError, LabelError, SettingsError
 from crossbit.evaluation import evaluate
 from crossbit.hasher import Hasher
@@ -264,7 +264,7 @@ def test_input_and_settings_that_cannot_be_are_refused() -> None:
 def test_encoder_and_hasher_are_saved_together(tmp_path: Path) -> None:
     result = FromPixels(method=QUICK, backbone=TINY).fit(SMALL.pictures, SMALL.text, text_encoder="words")
     place = result.save(tmp_path / "shapes.safetensors")
-    assert place == place_beside(tmp_path / "shapes.safetensors")
+    assert place == place_in(tmp_path, result.encoder.fingerprint())
     hasher, encoder = Hasher.load(tmp_path / "shapes.safetensors"), TunedEncoder.load(place)
     assert hasher.encoders == {"image": encoder.fingerprint(), "text": "words"}
     codes = [h.encode_images(e.encode(SMALL.pictures).features) for h, e in ((hasher, encoder), fitting(result))]
@@ -273,6 +273,14 @@ def test_encoder_and_hasher_are_saved_together(tmp_path: Path) -> None:
 
 def fitting(result: FittedFromPixels) -> tuple[Hasher, TunedEncoder]:
     return result.hasher, result.encoder
+
+
+def test_frozen_features_that_are_known_are_taken_and_checked() -> None:
+    learner = FromPixels(method=QUICK, backbone=TINY)
+    known = learner.start().encode(SMALL.pictures).features
+    assert same(fitted(), learner.fit(SMALL.pictures, SMALL.text, frozen=known))
+    with pytest.raises(DataError, match="Frozen features"):
+        learner.fit(SMALL.pictures, SMALL.text, frozen=known[:, 1:])
 
 
 def test_the_rate_of_the_backbone_is_its_own() -> None:

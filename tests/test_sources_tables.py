@@ -116,6 +116,7 @@ def test_paths_that_lead_elsewhere_are_problems(tmp_path: Path, cell: Any, reaso
     rows = [{"image": cell, "text": "words"}, {"image": "./sub/../a.png", "text": "good"}]
     bad, good = read(open_source(jsonl(tmp_path / "mine" / "t.jsonl", *rows)))
     assert reason in bad.problem
+    assert ("cannot be looked up" in bad.problem) == (reason == "cannot be looked up")
     assert (bad.picture, bad.texts) == (None, ("words",))
     assert (good.picture, good.problem) == (tmp_path / "mine" / "a.png", "")
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from crossbit.encoders import EfficientNetLite0
 from crossbit.encoders.backbones import EfficientNetLite0Backbone, Pixels, TinyBackbone, built, load_backbone
-from crossbit.encoders.tuned import TunedEncoder, place_beside
+from crossbit.encoders.tuned import TunedEncoder, find_tuned, place_in
 from crossbit.errors import DataError, FileFormatError, MismatchError, SettingsError
 
 torch = pytest.importorskip("torch")
@@ -97,13 +97,37 @@ def test_pictures_that_do_not_open_are_named(encoder: TunedEncoder, tmp_path: Pa
 
 
 def test_it_is_saved_and_loaded_with_the_same_features(encoder: TunedEncoder, tmp_path: Path) -> None:
-    place = place_beside(tmp_path / "photos.safetensors")
-    assert place.name == "photos.image-encoder.safetensors"
+    place = place_in(tmp_path, encoder.fingerprint())
     encoder.save(place)
     again = TunedEncoder.load(place)
     assert again.fingerprint() == encoder.fingerprint()
     assert again.backbone == TINY
     assert np.array_equal(again.encode([picture(0)]).features, encoder.encode([picture(0)]).features)
+
+
+def test_it_is_found_beside_a_hasher_and_in_a_folder_by_its_fingerprint(encoder: TunedEncoder, tmp_path: Path) -> None:
+    name = encoder.fingerprint()
+    with pytest.raises(FileFormatError, match="copy it there too"):
+        find_tuned(name, tmp_path)
+    encoder.save(place_in(tmp_path, name))
+    for place in (tmp_path, tmp_path / "photos.safetensors"):
+        found = find_tuned(name, place)
+        assert found is not None
+        assert found.fingerprint() == name
+    shared = place_in(tmp_path, name).rename(tmp_path / "hasher.image-encoder.safetensors")
+    assert find_tuned(name, tmp_path) is not None  # as it is called in the folder of a shared hasher
+    shared.rename(place_in(tmp_path, name))
+    other = "tuned-tiny-0123456789abcdef"
+    (tmp_path / f"{other}.safetensors").write_bytes(place_in(tmp_path, name).read_bytes())
+    with pytest.raises(FileFormatError, match="named after"):
+        find_tuned(other, tmp_path)
+    for foreign in ("minilm-l6-v2-0.1.0-256tokens", "", "tuned-../../secret-0123456789abcdef", "tuned-tiny-xyz"):
+        assert find_tuned(foreign, tmp_path) is None
+
+
+def test_a_backbone_whose_name_is_no_file_name_is_refused() -> None:
+    with pytest.raises(SettingsError, match="letters"):
+        TunedEncoder(Normalised(name="../own"), {})
 
 
 def test_the_fingerprint_tells_weights_and_preparation_apart(encoder: TunedEncoder) -> None:

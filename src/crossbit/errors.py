@@ -33,6 +33,14 @@ class MismatchError(CrossbitError, ValueError):
     """Two things that do not belong together: a collection and another hasher, a hasher and another encoder."""
 
 
+class BusyError(CrossbitError):
+    """Something that only one process may do at a time is being done by another; trying again later helps."""
+
+
+class EngineError(CrossbitError, RuntimeError):
+    """A search engine beside crossbit (Milvus, PostgreSQL) that cannot be reached or refuses; nothing is half done."""
+
+
 class MissingExtraError(CrossbitError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
 

@@ -19,6 +19,7 @@ from crossbit.codes import Codes, check_n_bits, check_prefix
 from crossbit.errors import DataError, FileFormatError, MismatchError, WidthError
 from crossbit.files import write_whole
 from crossbit.pairs import check_features
+from crossbit.sharing.shareable import Shareable
 
 FORMAT_VERSION = 1
 Activation = Literal["linear", "relu", "tanh"]
@@ -112,7 +113,7 @@ class HashFunction:
 
 
 @dataclass(frozen=True, eq=False)
-class Hasher:
+class Hasher(Shareable):
     """An image and a text hash function into one Hamming space, and where they come from.
 
     image, text: functions with the same number of bits. method: the acronym of the method that fitted it.

@@ -8,6 +8,7 @@ import typer
 
 from crossbit import __version__
 from crossbit.cli.calibrate import calibrate
+from crossbit.cli.check_data import data_verbs
 from crossbit.cli.console import show
 from crossbit.cli.demo import demo
 from crossbit.cli.encode import encode, index
@@ -17,6 +18,7 @@ from crossbit.cli.fit import fit
 from crossbit.cli.info import info
 from crossbit.cli.methods import methods
 from crossbit.cli.search import search
+from crossbit.cli.share import share
 
 app = typer.Typer(
     name="crossbit",
@@ -44,5 +46,6 @@ def _start(
     pass  # --debug is read where errors are caught, so that it also holds for errors of the command line itself
 
 
-for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info):
+for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info, share):
     app.command(_verb.__name__)(_verb)
+app.add_typer(data_verbs)

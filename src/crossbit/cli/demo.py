@@ -31,7 +31,7 @@ from crossbit.cli.showcase import (
     typed_questions,
 )
 from crossbit.collection.build import check_target
-from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets import Dataset, code_dataset, load_dataset
 from crossbit.evaluation import P50, PALL, Evaluation
 from crossbit.evaluation import evaluate as measure
 from crossbit.files import write_whole
@@ -127,7 +127,9 @@ def present(dataset: Dataset, entrants: Sequence[Entrant], out: Path, seed: int,
         one.name: (one.role, measure(one.hasher, dataset.pairs, dataset.split, (PALL, P50))) for one in entrants
     }
     student.hasher.save(out / "hasher.safetensors")
-    collection = build_collection(out / "collection", student.hasher, dataset, progress, overwrite=True)
+    collection = build_collection(
+        out / "collection", student.hasher, code_dataset(dataset, student.hasher), progress, overwrite=True
+    )
     scores = {
         "data": dataset.name,
         "n_bits": student.hasher.n_bits,

@@ -20,8 +20,13 @@ the traceback), 2 wrong usage, 130 stopped by Ctrl-C, with a sentence on what wa
 def document() -> str:
     """The help of all commands as one page of Markdown, of one width whatever the window."""
     parts = [_HEAD, f"```text\n{_help_of()}\n```\n"]
-    for command in app.registered_commands:
-        parts.append(f"## crossbit {command.name}\n\n```text\n{_help_of(str(command.name))}\n```\n")
+    verbs: list[tuple[str, ...]] = [(str(command.name),) for command in app.registered_commands]
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        named = [] if inner is None else [str(command.name) for command in inner.registered_commands]
+        verbs += [(str(inner.info.name if inner else group.name), name) for name in named]
+    for words in verbs:
+        parts.append(f"## crossbit {' '.join(words)}\n\n```text\n{_help_of(*words)}\n```\n")
     return "\n".join(parts)
 
 

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
+from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, left_out, listed, load_items, show_left_out
-from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, reading_of, show_left_out
+from crossbit.cli.options import (
+    AsJson,
+    CaptionsUsed,
+    Data,
+    DataSeed,
+    HasherFile,
+    IdColumn,
+    ImageColumn,
+    ImageFolder,
+    KnownImageEncoder,
+    KnownTextEncoder,
+    TagsColumn,
+    TextColumns,
+)
+from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
-from crossbit.codes import Codes
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
-from crossbit.datasets import Dataset
-from crossbit.datasets.folder import Files
-from crossbit.errors import MismatchError, SettingsError
+from crossbit.datasets import CodedItems
+from crossbit.errors import SettingsError
 from crossbit.files import whole_file
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress, Step
@@ -32,37 +46,49 @@ def encode(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
+    image_column: ImageColumn = None,
+    text_column: TextColumns = None,
+    tags_column: TagsColumn = None,
+    id_column: IdColumn = None,
+    image_folder: ImageFolder = None,
+    captions: CaptionsUsed = "all",
     as_json: AsJson = False,
 ) -> None:
     """Write the codes of DATA to a .npz file.
 
-    Its arrays: image and text, the codes of all pairs packed to bytes; ids, what the pairs are called; n_bits; hasher,
-    the hasher's fingerprint.
+    Its arrays: image and text, the codes of all items packed to bytes; has_image, has_text, which items have which;
+    ids, what the items are called; n_bits; hasher, the hasher's fingerprint.
     """
     if out.suffix != ".npz":
         raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
     check_file_place(out)
+    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
-        dataset = load_items(data, progress, seed=data_seed(seed, loaded), **encoders)
-        image, text = codes_of(loaded, dataset)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
+        drawn = data_seed(seed, loaded)
+        items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
         with whole_file(out) as part, part.open("wb") as file:
             np.savez(
                 file,
-                image=image.packed,
-                text=text.packed,
-                ids=np.array(names_of(dataset)[0]),
+                image=items.image.packed,
+                text=items.text.packed,
+                has_image=items.has_image,
+                has_text=items.has_text,
+                ids=np.array(items.ids),
                 n_bits=np.int64(loaded.n_bits),
                 hasher=np.array(loaded.fingerprint()),
             )
-    result = {"codes": str(out), "n": len(image), "n_bits": loaded.n_bits, "hasher": loaded.fingerprint()}
-    result |= {"unique_image": image.n_unique(), "unique_text": text.n_unique(), "skipped": listed(left_out(dataset))}
+    listing = keep_left_out(out, items.left_out)
+    image, text = items.image[np.flatnonzero(items.has_image)], items.text[np.flatnonzero(items.has_text)]
+    result = {"codes": str(out), "n": len(items), "n_bits": loaded.n_bits, "hasher": loaded.fingerprint()}
+    result |= {"n_image": len(image), "n_text": len(text), "skipped": listed(items.left_out), "skipped_file": listing}
+    result |= {"unique_image": image.n_unique(), "unique_text": text.n_unique()}
     if as_json:
         show_json(result)
         return
     show(f"{out}: {len(image)} image and {len(text)} text codes of {loaded.n_bits} bits.")
-    show_left_out(left_out(dataset))
+    show_left_out(items.left_out, listing)
 
 
 def index(
@@ -73,101 +99,89 @@ def index(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
+    image_column: ImageColumn = None,
+    text_column: TextColumns = None,
+    tags_column: TagsColumn = None,
+    id_column: IdColumn = None,
+    image_folder: ImageFolder = None,
+    captions: CaptionsUsed = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Build a searchable collection of all pairs of DATA.
+    """Build a searchable collection of the items of DATA.
 
-    The collection is a folder of its own: the hasher, the codes, captions and small pictures. It is built whole or
-    not at all, and can be moved and copied.
+    Pictures without text and texts without picture are items too. The collection is a folder of its own: the hasher,
+    the codes, captions, further columns and small pictures. It is built whole or not at all, and can be moved and
+    copied. What could not be used is listed beside it.
     """
     check_target(out, overwrite=overwrite)  # before the long work, not after it
     check_folder_place(out)
     began = time.perf_counter()
     kept = f"No collection was built; what stood at {out} before is untouched."
+    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
-        dataset = load_items(data, progress, seed=data_seed(seed, loaded), **encoders)
-        collection = build_collection(out, loaded, dataset, progress, overwrite=overwrite)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
+        drawn = data_seed(seed, loaded)
+        items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
+        collection = build_collection(out, loaded, items, progress, overwrite=overwrite)
+        carry_encoder(loaded, hasher, out)
+    listing = keep_left_out(out, items.left_out)
     result = {
         "collection": str(out),
         "n": len(collection),
+        "n_image": int(items.has_image.sum()),
+        "n_text": int(items.has_text.sum()),
         "n_bits": collection.n_bits,
         "hasher": collection.manifest.hasher,
-        "skipped": listed(left_out(dataset)),
+        "skipped": listed(items.left_out),
+        "skipped_file": listing,
         "seconds": round(time.perf_counter() - began, 3),
     }
     if as_json:
         show_json(result)
         return
     show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
-    show_left_out(left_out(dataset))
-    show(f"Next:  {own_command()} search {shlex.quote(str(out))} {_example(collection, dataset)}")
+    show_left_out(items.left_out, listing)
+    show(f"Next:  {own_command()} search {shlex.quote(str(out))} {_example(collection, items)}")
 
 
-def _example(collection: Collection, dataset: Dataset) -> str:
+def _example(collection: Collection, items: CodedItems) -> str:
     """A query to try: words where they can be encoded, an item where hasher or data come from ready features."""
-    if "text" in collection.hasher.encoders and "text" in dataset.encoders:
-        return f'"{example_words(dataset)}"'
-    row = next((int(rows[0]) for rows in (collection.rows["text"], collection.rows["image"]) if len(rows)), 0)
-    return f"--item {shlex.quote(collection.items.id(row))}"
+    if "text" in collection.hasher.encoders and "text" in items.encoders and items.has_text.any():
+        return f'"{example_words(items.captions)}"'
+    return f"--item {shlex.quote(next(collection.ids()))}"
 
 
 def build_collection(
-    path: Path, hasher: Hasher, dataset: Dataset, progress: Progress, *, overwrite: bool = False
+    path: Path, hasher: Hasher, items: CodedItems, progress: Progress, *, overwrite: bool = False
 ) -> Collection:
-    """A collection of all pairs of a data set. A row of zeros is an item without that picture or text."""
-    image, text = codes_of(hasher, dataset)
-    n = len(dataset)
+    """A collection of coded items, with small pictures of those whose pictures are there."""
+    n = len(items)
+    contents = items.contents
 
     def thumbnail(row: int) -> bytes | None:
         progress(Step("write items", row + 1, n))
-        picture = dataset.image_bytes(row)
-        return None if picture is None else small_picture(picture)
+        picture = contents[row] if contents is not None and items.has_image[row] else None
+        return small_picture(picture) if picture else None
 
-    ids, paths = names_of(dataset)
     return Collection.create(
         path,
         hasher,
-        Items(ids, dataset.captions, paths, thumbnail),
-        image=image,
-        text=text,
-        without_image=np.flatnonzero(~dataset.pairs.image.any(axis=1)),
-        without_text=np.flatnonzero(~dataset.pairs.text.any(axis=1)),
-        vocabulary=dataset.vocabulary,
+        Items(items.ids, items.captions, items.pictures, thumbnail, items.metadata),
+        image=items.image,
+        text=items.text,
+        without_image=np.flatnonzero(~items.has_image),
+        without_text=np.flatnonzero(~items.has_text),
+        vocabulary=items.vocabulary,
         overwrite=overwrite,
     )
-
-
-def names_of(dataset: Dataset) -> tuple[list[str], list[str]]:
-    """An id and a picture's path for every pair: row numbers where it has no ids, and the paths of a folder."""
-    ids = list(dataset.ids) or [str(row) for row in range(len(dataset))]
-    paths = dataset.pictures.paths if isinstance(dataset.pictures, Files) else ()
-    return ids, [str(path.absolute()) for path in paths]
-
-
-def codes_of(hasher: Hasher, dataset: Dataset) -> tuple[Codes, Codes]:
-    """Image and text codes of all pairs; raises MismatchError when the features come from other encoders."""
-    check_encoders(hasher, dataset)
-    return hasher.encode_images(dataset.pairs.image), hasher.encode_texts(dataset.pairs.text)
-
-
-def check_encoders(hasher: Hasher, dataset: Dataset) -> None:
-    """Raise MismatchError when hasher and data set both name their encoders and these differ."""
-    for modality in ("image", "text"):
-        wanted, given = hasher.encoders.get(modality), dataset.encoders.get(modality)
-        if wanted and given and wanted != given:
-            raise MismatchError(
-                f"The hasher was fitted on {modality} features of {wanted}; those of {dataset.name} are of {given}. "
-                "Encode the data with the same encoder, or fit a hasher on this data."
-            )
 
 
 _SPECIAL = frozenset('"$`\\!')
 """Signs that a shell reads within double quotes."""
 
 
-def example_words(dataset: Dataset) -> str:
+def example_words(captions: Sequence[str]) -> str:
     """The first words of a caption, for an example that finds something."""
-    caption = next((caption for caption in dataset.captions if caption.strip()), "words")
+    caption = next((caption for caption in captions if caption.strip()), "words")
     return " ".join("".join(" " if sign in _SPECIAL else sign for sign in caption).split()[:3])

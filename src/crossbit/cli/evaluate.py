@@ -9,8 +9,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, load_data
-from crossbit.cli.encode import check_encoders
+from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
 from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
@@ -43,7 +42,7 @@ def evaluate(
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
-        encoders = encoders_for(loaded, text_encoder, image_encoder)
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, **encoders)
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)

@@ -5,15 +5,30 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossbit.cli.calibrate import hold_out, with_calibration
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import listed, load_data, show_left_out
+from crossbit.cli.data import Encoders, keep_left_out, listed, load_data, reading_of, reading_words, show_left_out
 from crossbit.cli.evaluate import show_monitor
-from crossbit.cli.options import AsJson, Bits, Data, DropDuplicates, ImageEncoderName, Seed, TextEncoderName
+from crossbit.cli.options import (
+    AsJson,
+    Bits,
+    CaptionsUsed,
+    Data,
+    DropDuplicates,
+    IdColumn,
+    ImageColumn,
+    ImageEncoderName,
+    ImageFolder,
+    Seed,
+    TagsColumn,
+    TextColumns,
+    TextEncoderName,
+)
+from crossbit.cli.pixels import BackboneName, FromPixelsOption, fit_from_pixels, pixel_learner
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset
@@ -21,6 +36,9 @@ from crossbit.evaluation import CodeMonitor, code_monitors
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.progress import Progress
+
+if TYPE_CHECKING:
+    from crossbit.pixels import FromPixels
 
 
 def fit(
@@ -48,7 +66,15 @@ def fit(
             max=0.5,
         ),
     ] = None,
+    from_pixels: FromPixelsOption = False,
+    backbone: BackboneName = "tiny",
     drop_duplicates: DropDuplicates = False,
+    image_column: ImageColumn = None,
+    text_column: TextColumns = None,
+    tags_column: TagsColumn = None,
+    id_column: IdColumn = None,
+    image_folder: ImageFolder = None,
+    captions: CaptionsUsed = "all",
     as_json: AsJson = False,
 ) -> None:
     """Learn a hasher from DATA and write it to a file.
@@ -60,21 +86,20 @@ def fit(
     if checkpoint is not None:
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
-    kept = (
-        f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."
-        if checkpoint
-        else f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
-    )
-    with when_stopped(kept), progress_shown() as progress:
-        encoders = {"text_encoder": text_encoder, "image_encoder": image_encoder}
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=seed, **encoders)
+    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
+    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
+    with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
+        painter = pixels.start() if pixels else image_encoder
+        encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=seed, reading=reading, **encoders)
         dataset, held_out = hold_out(dataset, calibrate, seed)
         began = time.perf_counter()
-        hasher = fit_on(learner, dataset, progress, checkpoint)
+        hasher, dataset = learned_by(pixels or learner, dataset, out, progress, checkpoint)
         seconds = time.perf_counter() - began
         hasher = with_calibration(hasher, dataset, held_out, seed)
         hasher.save(out)
         monitor = training_monitor(hasher, dataset)
+    listing = keep_left_out(out, dataset.skipped)
     result = {
         "hasher": str(out),
         "fingerprint": hasher.fingerprint(),
@@ -84,6 +109,7 @@ def fit(
         "train_pairs": len(dataset.split.train),
         "calibration_pairs": 0 if hasher.calibration is None else hasher.calibration.pairs,
         "skipped": listed(dataset.skipped),
+        "skipped_file": listing,
         "seconds": round(seconds, 3),
         "settings": dict(hasher.settings),
         "report": dict(hasher.report),
@@ -92,8 +118,16 @@ def fit(
     if as_json:
         show_json(result)
         return
-    _show_fitted(out, data, hasher, dataset, seconds)
+    _show_fitted(out, f"{shlex.quote(data)}{reading_words(reading)}", hasher, dataset, seconds)
+    show_left_out(dataset.skipped, listing)
     show_monitor(monitor)
+
+
+def _kept(out: Path, checkpoint: Path | None) -> str:
+    """What is there when the command is stopped."""
+    if checkpoint:
+        return f"The last finished epoch is kept in {checkpoint}; the same command goes on from there."
+    return f"No hasher was written; what stood at {out} before is untouched. (--checkpoint FOLDER keeps epochs.)"
 
 
 def _show_fitted(out: Path, data: str, hasher: Hasher, dataset: Dataset, seconds: float) -> None:
@@ -101,10 +135,9 @@ def _show_fitted(out: Path, data: str, hasher: Hasher, dataset: Dataset, seconds
         f"{out}: {hasher.n_bits} bits by {hasher.method}, learned from {hasher.report['pairs']} pairs of "
         f"{dataset.name} in {seconds:.1f} s."
     )
-    show_left_out(dataset.skipped)
     if "left_out" in hasher.report:
         show(f"Left out: {hasher.report['left_out']}")
-    files = f"{shlex.quote(str(out))} {shlex.quote(data)}"
+    files = f"{shlex.quote(str(out))} {data}"
     show(f"Next:  {own_command()} index {files} --out collection")
     if dataset.pairs.labels is not None:
         show(f"or     {own_command()} evaluate {files}")
@@ -114,6 +147,16 @@ def training_monitor(hasher: Hasher, dataset: Dataset) -> CodeMonitor:
     """Signs of collapse in the codes of the training pairs; no labels are involved."""
     pairs = dataset.pairs[dataset.split.train]
     return code_monitors(hasher.encode_images(pairs.image), hasher.encode_texts(pairs.text))
+
+
+def learned_by(
+    learner: Method | FromPixels, dataset: Dataset, out: Path, progress: Progress, checkpoint: Path | None
+) -> tuple[Hasher, Dataset]:
+    """The hasher, bound to its encoders, and the data set as these encode it; from pixels these are new."""
+    if isinstance(learner, Method):
+        return fit_on(learner, dataset, progress, checkpoint), dataset
+    hasher, encoded = fit_from_pixels(learner, dataset, out, progress, checkpoint)
+    return bound_to(hasher, encoded), encoded
 
 
 def fit_on(method: Method, dataset: Dataset, progress: Progress, checkpoint: Path | None = None) -> Hasher:

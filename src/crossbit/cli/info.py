@@ -77,10 +77,13 @@ def _hasher(path: Path) -> dict[str, Any]:
 
 
 def _collection(path: Path) -> dict[str, Any]:
-    manifest = Collection.open(path).manifest
-    facts = {"n": manifest.n, "n_image": manifest.n_image, "n_text": manifest.n_text, "n_bits": manifest.n_bits}
+    opened = Collection.open(path)
+    manifest = opened.manifest
+    facts = {"n": len(opened), "n_image": opened.n_image, "n_text": opened.n_text, "n_bits": opened.n_bits}
     about = {"hasher": manifest.hasher, "method": manifest.method, "created": manifest.created}
-    return {"kind": "collection", "path": str(path), **facts, **about, "crossbit": manifest.crossbit}
+    stored = {"columns": opened.columns, "segments": len(manifest.segments), "stores_features": bool(manifest.widths)}
+    versions = {"crossbit": manifest.crossbit, "format_version": manifest.version}
+    return {"kind": "collection", "path": str(path), **facts, **about, **stored, **versions}
 
 
 def _codes(path: Path) -> dict[str, Any] | None:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Data = Annotated[
     str,
     typer.Argument(
-        help="emoji, a features file (.npz), or a folder of pictures with a .txt caption beside each.", metavar="DATA"
+        help="emoji, a file of features (.npz, .mat), a folder of pictures with .txt captions, a CSV, TSV, JSON Lines "
+        "or Parquet file, WebDataset shards, the output of img2dataset or a saved datasets folder.",
+        metavar="DATA",
     ),
+]
+ImageColumn = Annotated[
+    str | None, typer.Option("--image-column", metavar="NAME", help="The column with paths or contents of pictures.")
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option("--text-column", metavar="NAME", help="A column with captions; may be given several times."),
+]
+TagsColumn = Annotated[str | None, typer.Option("--tags-column", metavar="NAME", help="The column with tags.")]
+IdColumn = Annotated[str | None, typer.Option("--id-column", metavar="NAME", help="The column with ids of items.")]
+ImageFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--image-folder",
+        metavar="FOLDER",
+        help="Where relative paths of pictures start, and what no path may leave. Without it the folder of DATA.",
+    ),
+]
+CaptionsUsed = Annotated[
+    Literal["all", "first"],
+    typer.Option("--captions", metavar="all|first", help="Which of several captions of one picture are read."),
 ]
 HasherFile = Annotated[Path, typer.Argument(help="A hasher file, as crossbit fit writes it.", metavar="HASHER")]
 CollectionFolder = Annotated[Path, typer.Argument(help="A folder that crossbit index built.", metavar="COLLECTION")]

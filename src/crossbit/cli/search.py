@@ -81,7 +81,7 @@ def _write_pictures(opened: Collection, hits: list[Hit], folder: Path) -> dict[i
     """The hits' pictures as files named by rank; their paths by row."""
     files = {}
     for hit in hits:
-        content = opened.items.thumbnail(hit.row)
+        content = opened.thumbnail(hit.id)
         if content is not None:
             ending = "png" if content.startswith(b"\x89PNG") else "webp" if content.startswith(b"RIFF") else "jpg"
             path = folder / f"{hit.rank:03}-{''.join(c if c.isalnum() else '-' for c in hit.id)[:40]}.{ending}"

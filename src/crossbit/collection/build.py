@@ -1,7 +1,7 @@
 """Building a collection folder whole or not at all.
 
-A new collection grows in a hidden folder beside its place and is renamed to it. One that replaces another grows in a
-folder of its own inside the old one, and takes over in the moment in which the manifest is replaced. At no moment is
+A new collection grows in a hidden folder beside its place and is renamed to it. One that replaces another grows inside
+the old one under names of its own, and takes over in the moment in which the manifest is replaced. At no moment is
 there a half collection under the name, so Ctrl-C, kill -9 and power cuts leave what was there before.
 """
 
@@ -14,39 +14,42 @@ from collections.abc import Callable, Collection
 from glob import escape
 from pathlib import Path
 
-from crossbit.collection.manifest import MANIFEST, Manifest, is_collection
+from crossbit.collection.commit import clear_leftovers
+from crossbit.collection.lock import writer_lock
+from crossbit.collection.manifest import is_collection
 from crossbit.errors import FileFormatError, SettingsError
-from crossbit.files import flush, write_whole
+from crossbit.files import flush
 
-WriteFiles = Callable[[Path], Manifest]
-"""Writes a collection's files into the folder given and says what they are."""
+WriteFiles = Callable[[Path], None]
+"""Writes a collection's files into the folder given, and its manifest last."""
 
 
-def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool) -> None:
-    """Build a collection at `path`; `write_files` gets an empty folder to fill.
+def build_folder(path: Path, write_files: WriteFiles, *, overwrite: bool, patience: float = 5.0) -> None:
+    """Build a collection at `path`; `write_files` gets a folder to fill.
 
     Raises SettingsError when a collection stands there and overwrite is False, FileFormatError when something stands
     there that is no collection: that is never overwritten.
     """
     path = path.absolute()
     check_target(path, overwrite=overwrite)
-    replaces = is_collection(path)
-    before = _current_files(path)
-    clear_leftovers(path)
+    _clear_parts(path)
+    if is_collection(path):
+        with writer_lock(path, "build", patience):
+            try:
+                write_files(path)
+            finally:
+                clear_leftovers(path)
+        return
     mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    holder = path if replaces else path.parent / f".{path.name}.{mark}.part"
+    holder = path.parent / f".{path.name}.{mark}.part"
     try:
-        files = holder / f"files-{mark}"
-        files.mkdir(parents=True)
-        manifest = write_files(files)
-        for file in [*files.iterdir(), files, holder]:
-            flush(file)
-        write_whole(holder / MANIFEST, manifest.to_json())
-        if not replaces:
-            os.rename(holder, path)
-            flush(path.parent)
+        holder.mkdir(parents=True)
+        write_files(holder)
+        flush(holder)
+        os.rename(holder, path)
+        flush(path.parent)
     finally:
-        clear_leftovers(path, ended={before, f"files-{mark}", f".{path.name}.{mark}.part"})
+        _clear_parts(path, ended={holder.name})
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -67,28 +70,14 @@ def check_target(path: Path, *, overwrite: bool) -> None:
             )
 
 
-def clear_leftovers(path: Path, ended: Collection[str] = ()) -> None:
-    """Remove what failed and killed builds of this collection left: never what its manifest names.
+def _clear_parts(path: Path, ended: Collection[str] = ()) -> None:
+    """Remove what failed and killed builds of this collection left beside its place.
 
     ended: names of folders known to be done with; others go when the process that made them no longer runs.
     """
     for holder in path.parent.glob(f".{escape(path.name)}.*-*.part"):
         if holder.name in ended or _abandoned(holder.name.removesuffix(".part").rpartition(".")[2]):
             shutil.rmtree(holder, ignore_errors=True)
-    current = _current_files(path)
-    if not current:
-        return
-    for files in path.glob("files-*-*"):
-        if files.name != current and (files.name in ended or _abandoned(files.name.removeprefix("files-"))):
-            shutil.rmtree(files, ignore_errors=True)
-
-
-def _current_files(path: Path) -> str:
-    """The name of the folder that a collection's manifest names; "" where there is no sound manifest."""
-    try:
-        return Manifest.read(path).folder
-    except FileFormatError:  # none, of another version or altered: what belongs to it is not ours to say
-        return ""
 
 
 def _abandoned(mark: str) -> bool:

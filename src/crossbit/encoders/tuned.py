@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 FORMAT = "crossbit-image-encoder"
 FORMAT_VERSION = "1"
+SHARED = "hasher.image-encoder.safetensors"  # its name in the folder of a shared hasher
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FINGERPRINT = re.compile(rf"tuned-{_NAME.pattern}-[0-9a-f]{{16}}")
 Weights = Mapping[str, NDArray[Any]]
 
 
@@ -38,7 +42,7 @@ class TunedEncoder:
     are the same to the last bit whatever comes with it. More are faster on a GPU and for a tiny network, and change
     features by float32 rounding.
 
-    Raises DataError for weights that are not finite.
+    Raises DataError for weights that are not finite, SettingsError for a backbone whose name cannot name a file.
     """
 
     backbone: Backbone
@@ -48,6 +52,10 @@ class TunedEncoder:
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.backbone.name):
+            raise SettingsError(
+                f"A backbone is named by up to 64 letters, figures, dots and dashes; got {self.backbone.name!r}."
+            )
         for name, values in self.weights.items():
             if not np.isfinite(values).all():
                 raise DataError(
@@ -128,8 +136,8 @@ class TunedEncoder:
         path = Path(path)
         if not path.is_file():
             raise FileFormatError(
-                f"There is no image encoder at {path}; it is written beside a hasher that was fitted "
-                "from pixels. Copy it there, or fit again."
+                f"There is no image encoder at {path}. One lies beside every hasher that was fitted from pixels: "
+                "copy it there too, or fit again."
             )
         try:
             with safe_open(path, framework="numpy") as file:
@@ -165,10 +173,30 @@ class TunedEncoder:
         return self._kept["network"]  # type: ignore[no-any-return]
 
 
-def place_beside(hasher: str | Path) -> Path:
-    """Where the image encoder of a hasher that was fitted from pixels stands: name.image-encoder.safetensors."""
-    hasher = Path(hasher)
-    return hasher.with_name(f"{hasher.stem}.image-encoder.safetensors")
+def place_in(folder: Path, fingerprint: str) -> Path:
+    """Where the image encoder with a fingerprint lies: in the folder of its hasher's file, or in that of a collection.
+
+    The name is the fingerprint, so that one encoder never takes another's place, and several hashers can share one.
+    """
+    return folder / f"{fingerprint}.safetensors"
+
+
+def find_tuned(fingerprint: str, place: Path) -> TunedEncoder | None:
+    """The tuned encoder with a fingerprint, looked for beside a hasher's file or in a collection's folder.
+
+    None for fingerprints of other encoders. Raises FileFormatError where the file is missing or unfit, and where it
+    is another encoder than its name says.
+    """
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return None
+    folder = place if place.is_dir() else place.parent
+    path = place_in(folder, fingerprint)
+    if not path.is_file() and (folder / SHARED).is_file():
+        path = folder / SHARED
+    encoder = TunedEncoder.load(path)
+    if encoder.fingerprint() != fingerprint:
+        raise FileFormatError(f"{path} holds the encoder {encoder.fingerprint()}; restore the one it is named after.")
+    return encoder
 
 
 def _backbone_of(path: Path, name: str, settings: dict[str, Any], given: Backbone | None) -> Backbone:

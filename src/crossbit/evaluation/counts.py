@@ -86,7 +86,7 @@ def groups_by_id(
     block = max(1, _COUNTED_AT_ONCE // len(items))
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
-        order, _ = nearest(queries[rows], items, len(items), query_codes.n_bits)
+        order, _ = nearest(queries[rows], items, len(items))
         relevant = np.take_along_axis(share_label(query_labels[rows], database_labels), order, axis=1)
         yield TiedGroups(start, np.ones(relevant.shape, dtype=np.int64), relevant.astype(np.int64))
 

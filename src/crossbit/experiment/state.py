@@ -24,8 +24,21 @@ from crossbit.pairs import array_fingerprint
 Expected = Mapping[str, str]
 
 # Modules that carry values and files around; their tests hold them to one behaviour, so a change there dates nothing.
-_CARRIERS = {"errors", "files", "progress", "checkpoint", "codes", "pairs", "hasher", "method", "methods", "datasets"}
-_CARRIERS |= {"evaluation", "evaluation.monitors"}  # what is measured of codes makes none
+_CARRIERS = {
+    "errors",
+    "files",
+    "progress",
+    "checkpoint",
+    "codes",
+    "kernels",
+    "pairs",
+    "hasher",
+    "method",
+    "methods",
+    "datasets",
+    "evaluation",  # what is measured of codes makes none
+    "evaluation.monitors",
+}
 _REASONS = {
     "settings": "its settings changed",
     "protocols": "its protocols changed",

@@ -105,17 +105,39 @@ def check_ids(ids: Any, n: int | None = None) -> Ids:
 
 
 def kept_by(where: Any, ids: Ids) -> NDArray[np.bool_]:
-    """Which of the ids a filter keeps, (n,) bool; raises DataError for a filter of another type."""
+    """Which of the ids (n,), ascending, a filter keeps, (n,) bool; raises DataError for a filter of another type."""
+    array = _checked_filter(where)
+    kept = np.zeros(len(ids), dtype=np.bool_)
+    if array.dtype == np.bool_:
+        start, stop = np.searchsorted(ids, [0, len(array)])
+        kept[start:stop] = array[ids[start:stop]]
+    elif len(ids):
+        rows = np.searchsorted(ids, array)
+        rows[rows == len(ids)] = 0
+        kept[rows[ids[rows] == array]] = True
+    return kept
+
+
+def rows_kept_by(where: Any, n: int) -> NDArray[np.bool_]:
+    """As `kept_by` for the ids 0 to n - 1."""
+    array = _checked_filter(where)
+    kept = np.zeros(n, dtype=np.bool_)
+    if array.dtype == np.bool_:
+        kept[: len(array)] = array[:n]
+    else:
+        kept[array[(array >= 0) & (array < n)]] = True
+    return kept
+
+
+def _checked_filter(where: Any) -> NDArray[Any]:
+    """A filter as (m,) bool or int64; ids beyond int64 are left out, for none is in an index."""
     array = np.asarray(where)
     if array.ndim == 1 and array.dtype == np.bool_:
-        kept = np.zeros(len(ids), dtype=np.bool_)
-        known = (ids >= 0) & (ids < len(array))
-        kept[known] = array[ids[known]]
-        return kept
+        return array
     if array.ndim == 1 and (np.issubdtype(array.dtype, np.integer) or array.size == 0):
         if array.dtype == np.uint64:  # compared with int64, NumPy would make both float64 and mix ids up
             array = array[array <= np.uint64(np.iinfo(np.int64).max)]
-        return np.isin(ids, array.astype(np.int64))
+        return array.astype(np.int64)
     raise DataError(f"where= takes a list of ids or booleans by id; got {array.dtype} of shape {array.shape}.")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crossbit.encoders.backbones import Backbone, TinyBackbone, built
 from crossbit.encoders.encoder import Skipped
-from crossbit.encoders.tuned import TunedEncoder, place_beside
+from crossbit.encoders.tuned import TunedEncoder, place_in
 from crossbit.errors import DataError, SettingsError
 from crossbit.hasher import Hasher
 from crossbit.method import Method
@@ -40,8 +40,11 @@ class FittedFromPixels:
     skipped: tuple[Skipped, ...] = ()
 
     def save(self, path: str | Path) -> Path:
-        """Write the hasher to `path` and the encoder beside it, each whole; returns the encoder's place."""
-        place = place_beside(path)
+        """Write the hasher to `path` and the encoder beside it, named by its fingerprint; returns its place.
+
+        The encoder comes first and replaces no other, so that at no moment a hasher lacks its own.
+        """
+        place = place_in(Path(path).parent, self.encoder.fingerprint())
         self.encoder.save(place)
         self.hasher.save(path)
         return place
@@ -86,13 +89,15 @@ class FromPixels:
         text: NDArray[Any],
         *,
         labels: NDArray[Any] | None = None,
+        frozen: NDArray[Any] | None = None,
         text_encoder: str = "",
         progress: Progress = silent,
         checkpoint: Path | None = None,
     ) -> FittedFromPixels:
         """Learn from n pictures (file contents or paths) and their text features (n, d_text).
 
-        labels: (n, c), for a supervised method alone; others never see them. text_encoder: the fingerprint of what
+        labels: (n, c), for a supervised method alone; others never see them. frozen: (n, width), what `start()` gives
+        for the pictures, where that is known already; else it is computed. text_encoder: the fingerprint of what
         made the text features, or "". Pictures that cannot be opened and texts of zeros are left out and named.
         checkpoint: a folder in which the last finished epoch is kept, to go on from after a kill.
 
@@ -104,10 +109,14 @@ class FromPixels:
             raise DataError(f"Pairs need as many pictures as texts; got {len(pictures)} and {len(rows)}.")
         known = None if labels is None else check_labels(labels, len(rows))
         prepared = PreparedPictures(pictures, self.backbone, self.cache_bytes)
+        start = self.start()
+        if frozen is None:
+            image, places, skipped = frozen_features(start, prepared, progress)
+        else:
+            image, places, skipped = check_features(frozen, "frozen features"), np.arange(len(rows)), ()
+        if image.shape != (len(places), self.backbone.width):
+            raise DataError(f"Frozen features are expected as {(len(places), self.backbone.width)}; got {image.shape}.")
         network = built(self.backbone)
-        on_gpu = self.method.device.startswith("cuda")
-        frozen = TunedEncoder.of(self.backbone, network, self.method.device, batch=_BLOCK if on_gpu else 1)
-        image, places, skipped = frozen_features(frozen, prepared, progress)
         worded = rows[places].any(axis=1) & image.any(axis=1)  # a pair that lacks a side teaches nothing
         image, places = image[worded], places[worded]
         if len(places) < 2:
@@ -126,7 +135,13 @@ class FromPixels:
         )
         hasher = learner.fit(pairs, progress=progress, checkpoint=checkpoint)
         encoder = TunedEncoder.of(self.backbone, network)
-        return FittedFromPixels(encoder, self._bound(hasher, encoder, text_encoder, frozen, len(rows)), skipped)
+        return FittedFromPixels(encoder, self._bound(hasher, encoder, text_encoder, start, len(rows)), skipped)
+
+    def start(self) -> TunedEncoder:
+        """The frozen copy: the encoder that the backbone is before it learns."""
+        on_gpu = self.method.device.startswith("cuda")
+        network = built(self.backbone)
+        return TunedEncoder.of(self.backbone, network, self.method.device, batch=_BLOCK if on_gpu else 1)
 
     def rate(self) -> float:
         """The backbone's learning rate as a multiple of the image network's."""

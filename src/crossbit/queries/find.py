@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from crossbit.encoders import Encoder, Vocabulary, encoder_of
+from crossbit.encoders.tuned import find_tuned
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.hasher import Hasher
 from crossbit.queries.manifest import is_export
@@ -37,9 +38,9 @@ def query_encoder(
 ) -> Encoder:
     """The encoder that makes queries of a modality ("image" or "text") for a hasher.
 
-    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), or the packaged encoder,
-    which needs torch; the first of these that has the fingerprint that the hasher names, so that queries are encoded
-    as the data was.
+    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), the encoder that was
+    tuned with the hasher and lies there, or a packaged encoder; the last two need torch. It is the first of these that
+    has the fingerprint that the hasher names, so that queries are encoded as the data was.
 
     Raises MismatchError where none has, FileFormatError for a damaged export, and MissingExtraError, with what to
     run, where it needs what is not installed.
@@ -57,7 +58,7 @@ def query_encoder(
     exported = queries is not None and queries.encoders.get(modality) == fingerprint
     if queries is not None and exported and _is_installed("onnxruntime"):
         return queries.encoder(modality)
-    encoder = encoder_of(fingerprint)
+    encoder = encoder_of(fingerprint, encoder=None if place is None else find_tuned(fingerprint, place))
     if not _is_installed("torch"):
         raise MissingExtraError(_needed(modality, exported), "query" if exported else "train")
     return encoder

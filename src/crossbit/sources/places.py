@@ -24,6 +24,8 @@ class Root:
         """The file that a path names; raises DataError, with the reason, where it lies outside or is missing."""
         try:
             return self._found(written)
+        except DataError:  # which is a ValueError too
+            raise
         except (OSError, ValueError) as error:  # a null byte, a name too long, a loop of links
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"its picture {shortened(written)} cannot be looked up ({reason})") from error

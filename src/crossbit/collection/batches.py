@@ -1,0 +1,103 @@
+"""The items of a segment as batches of columns: mapped from disk, read and checked when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crossbit.collection.items import BATCH, FIXED
+from crossbit.errors import FileFormatError
+
+
+class Batches:
+    """n rows of columns in batches. A batch from disk is checked in full (offsets, UTF-8) before it is first used.
+
+    So a damaged file cannot lead a read outside the file, and opening reads nothing but the file's end.
+    """
+
+    def __init__(self, schema: pa.Schema, lengths: Sequence[int], load: Callable[[int], pa.RecordBatch]) -> None:
+        self.schema = schema
+        self._starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+        self._load = load
+        self._held: list[pa.RecordBatch | None] = [None] * len(lengths)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> Batches:
+        """Batches that are in memory."""
+        return cls(schema, [batch.num_rows for batch in batches], lambda number: batches[number])
+
+    @classmethod
+    def open(cls, path: Path, n: int) -> Batches:
+        """Map an Arrow file of n rows; raises FileFormatError, naming the file, where it is not such a file."""
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            schema = reader.schema
+            fits = schema.names[: len(FIXED)] == FIXED.names and pa.schema(list(schema)[: len(FIXED)]).equals(FIXED)
+            if not fits or reader.num_record_batches != -(-n // BATCH):
+                raise FileFormatError(f"{path} does not hold the {n} items of a collection. {WHAT_TO_DO}")
+        except (pa.ArrowException, OSError) as error:
+            raise FileFormatError(f"{path} cannot be read: {error}. {WHAT_TO_DO}") from error
+
+        lengths = [min(BATCH, n - start) for start in range(0, n, BATCH)]
+
+        def load(number: int) -> pa.RecordBatch:
+            try:
+                batch = reader.get_batch(number)
+                batch.validate(full=True)
+            except (pa.ArrowException, OSError) as error:
+                raise FileFormatError(f"{path} is damaged: {error}. {WHAT_TO_DO}") from error
+            if batch.num_rows != lengths[number]:
+                raise FileFormatError(f"{path} is damaged: its batch {number} has {batch.num_rows} rows. {WHAT_TO_DO}")
+            return batch
+
+        return cls(schema, lengths, load)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __iter__(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Each batch with the row that it starts at."""
+        for number in range(len(self._held)):
+            yield int(self._starts[number]), self.batch(number)
+
+    def batch(self, number: int) -> pa.RecordBatch:
+        """One batch."""
+        held = self._held[number]
+        if held is None:
+            with self._lock:  # Arrow's reader is for one thread at a time
+                held = self._held[number]
+                if held is None:
+                    held = self._held[number] = self._load(number)
+        return held
+
+    def value(self, column: str, row: int) -> Any:
+        """One value; None where there is none, also where there is no such column."""
+        place = self.schema.get_field_index(column)
+        if place < 0:
+            return None
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.batch(number).column(column)[row - int(self._starts[number])].as_py()
+
+    def take(self, column: str, rows: NDArray[np.integer[Any]]) -> pa.Array:
+        """The values of some rows of a column, in their order."""
+        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        order = np.argsort(numbers, kind="stable")
+        parts = []
+        for number in np.unique(numbers):
+            inside = rows[order[numbers[order] == number]] - self._starts[number]
+            parts.append(self.batch(int(number)).column(column).take(pa.array(inside)))
+        if not parts:
+            return pa.nulls(0, self.schema.field(column).type)
+        back = np.empty(len(rows), np.int64)
+        back[order] = np.arange(len(rows))
+        return pa.concat_arrays(parts).take(pa.array(back))
+
+
+WHAT_TO_DO = "Look with  crossbit check  and mend with  crossbit check --repair, or restore a copy."

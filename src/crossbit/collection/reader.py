@@ -1,0 +1,194 @@
+"""What can be read from a collection: its facts, its items, and searches in both directions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crossbit.codes import Codes
+from crossbit.collection.block import Modality
+from crossbit.collection.conditions import Plain
+from crossbit.collection.hits import Hit, Wanted, check_modality, checked_k, search_snapshot
+from crossbit.collection.manifest import Manifest
+from crossbit.collection.prepared import OTHER
+from crossbit.collection.snapshot import Item, Snapshot
+from crossbit.collection.state import State
+from crossbit.encoders import Vocabulary
+from crossbit.errors import DataError
+from crossbit.hasher import Hasher
+
+
+class Reader(ABC):
+    """Reads the present state of a collection. What it reads never changes under it: a change makes a new state."""
+
+    @property
+    @abstractmethod
+    def _state(self) -> State: ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """What stands in the folder; `len`, `n_image` and `n_text` also count what its log adds."""
+        return self._state.manifest
+
+    @property
+    def hasher(self) -> Hasher:
+        """What made the codes and encodes queries."""
+        return self._state.hasher
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """What makes typed words into features where the hasher's texts are bags of words or TF-IDF; None elsewhere."""
+        return self._state.vocabulary
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The items at this moment: for several reads that must agree with each other."""
+        return self._state.snapshot
+
+    def __len__(self) -> int:
+        return len(self.snapshot)
+
+    def __contains__(self, item_id: object) -> bool:
+        return isinstance(item_id, str) and int(self.snapshot.find(id_column([item_id]))[0]) >= 0
+
+    @property
+    def n_bits(self) -> int:
+        """The code length in bits."""
+        return self.manifest.n_bits
+
+    @property
+    def n_image(self) -> int:
+        """How many items have an image code."""
+        return self.snapshot.count("image")
+
+    @property
+    def n_text(self) -> int:
+        """How many items have a text code."""
+        return self.snapshot.count("text")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The metadata columns by name, each "text", "integer", "real" or "boolean"."""
+        return dict(self.snapshot.kinds)
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all items, in the order of their rows."""
+        return self.snapshot.ids()
+
+    def get(self, item_id: str) -> Item:
+        """An item by its id; raises DataError when there is none."""
+        snapshot = self.snapshot
+        return snapshot.item(snapshot.row_of(item_id))
+
+    def thumbnail(self, item_id: str) -> bytes | None:
+        """The bytes of an item's small picture (PNG, JPEG or WebP), if it has one; raises DataError without item."""
+        snapshot = self.snapshot
+        return snapshot.thumbnail(snapshot.row_of(item_id))
+
+    def code(self, item_id: str, modality: Modality) -> Codes:
+        """The (1, n_bits) code of an item; raises DataError where there is none."""
+        check_modality(modality)
+        snapshot = self.snapshot
+        code = snapshot.code(snapshot.row_of(item_id), modality)
+        if code is None:
+            raise DataError(f"The item {item_id!r} has no {modality} code; ask by its {OTHER[modality]}.")
+        return code
+
+    def facets(self, column: str, *, where: str | None = None, limit: int = 100) -> dict[Plain, int]:
+        """The values of a column with the number of items that have each, most frequent first, at most `limit`.
+
+        column: a metadata column, or has_image, has_text, caption, picture. where: count only what it keeps. None
+        stands for items without a value. Raises SettingsError for an unknown column or a filter that cannot be read.
+        """
+        return self.snapshot.facets(column, where, limit)
+
+    def search(
+        self,
+        queries: Codes,
+        k: int = 10,
+        *,
+        among: Modality,
+        where: str | None = None,
+        max_distance: int | None = None,
+        min_confidence: float | None = None,
+    ) -> list[list[Hit]]:
+        """The k nearest items of each query code (q, n_bits), nearest first, ties by row; fewer where there are fewer.
+
+        among: "image" searches pictures, "text" searches texts. where: a condition on the columns, such as
+        "year > 2019 AND tag = 'cat'"; only items that fulfil it are searched. max_distance: leave out hits that
+        differ in more bits. min_confidence: leave out hits below it; needs a calibrated hasher.
+
+        Raises WidthError for codes of another length, SettingsError for settings out of range or a filter that
+        cannot be read, DataError when no item has a code of that kind.
+        """
+        return search_snapshot(self.snapshot, queries, k, Wanted(among, where, max_distance, min_confidence))
+
+    def search_texts(
+        self,
+        features: NDArray[Any],
+        k: int = 10,
+        *,
+        among: Modality = "image",
+        where: str | None = None,
+        max_distance: int | None = None,
+        min_confidence: float | None = None,
+    ) -> list[list[Hit]]:
+        """Search by text features (q, d_text), pictures unless told otherwise. See `search`."""
+        state = self._state
+        wanted = Wanted(among, where, max_distance, min_confidence)
+        return search_snapshot(state.snapshot, state.hasher.encode_texts(features), k, wanted)
+
+    def search_images(
+        self,
+        features: NDArray[Any],
+        k: int = 10,
+        *,
+        among: Modality = "text",
+        where: str | None = None,
+        max_distance: int | None = None,
+        min_confidence: float | None = None,
+    ) -> list[list[Hit]]:
+        """Search by image features (q, d_image), texts unless told otherwise. See `search`."""
+        state = self._state
+        wanted = Wanted(among, where, max_distance, min_confidence)
+        return search_snapshot(state.snapshot, state.hasher.encode_images(features), k, wanted)
+
+    def search_item(
+        self,
+        item_id: str,
+        k: int = 10,
+        *,
+        by: Modality | None = None,
+        among: Modality | None = None,
+        where: str | None = None,
+        max_distance: int | None = None,
+        min_confidence: float | None = None,
+    ) -> list[Hit]:
+        """Search by an item that stands in the collection; the item itself is not among the hits. See `search`.
+
+        by: which of its codes asks; its text unless it has none. among: what is searched; the other modality.
+        """
+        snapshot = self.snapshot
+        row = snapshot.row_of(item_id)
+        if by is None:
+            by = "text" if snapshot.item(row).has_text else "image"
+        check_modality(by)
+        code = snapshot.code(row, by)
+        if code is None:
+            raise DataError(f"The item {item_id!r} has no {by} code; ask by its {OTHER[by]}.")
+        wanted = Wanted(among or OTHER[by], where, max_distance, min_confidence)
+        others = [hit for hit in search_snapshot(snapshot, code, checked_k(k) + 1, wanted)[0] if hit.row != row][:k]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
+
+
+def id_column(ids: Sequence[str]) -> pa.Array:
+    """Ids as a column; raises DataError for what is no text."""
+    try:
+        return pa.array(ids, pa.string())
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DataError(f"Ids are Unicode text; {error}.") from error

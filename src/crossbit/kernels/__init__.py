@@ -1,0 +1,28 @@
+"""The compiled Hamming loops: nearest rows, rows within a radius, counts per distance, scores of real-valued queries.
+
+They run over the codes in blocks that stay in the processor's cache, keep no (queries, items) matrix, and release the
+interpreter lock. Nothing is compiled at import; the first call compiles and leaves the result on disk for next time
+(`warm_up` does so ahead). The same loops compile to what the processor has: AVX-512, AVX2, NEON, or none of them.
+"""
+
+from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, compiled
+from crossbit.kernels.counts import count_distances, count_nearer, count_relevant
+from crossbit.kernels.search import all_threads, nearest, within
+from crossbit.kernels.words import code_words, label_words
+
+__all__ = [
+    "Bytes",
+    "Counts",
+    "Distances",
+    "Rows",
+    "Words",
+    "all_threads",
+    "code_words",
+    "compiled",
+    "count_distances",
+    "count_nearer",
+    "count_relevant",
+    "label_words",
+    "nearest",
+    "within",
+]
