@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from crossbit.cli.beside import STAYS_THERE, put_there, show_sent
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, reading_of, show_left_out
@@ -96,6 +97,14 @@ def index(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="The collection's folder.")] = Path("collection"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a collection that stands there.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Put the codes into an engine, milvus://host:port/name or postgresql://user@host/database/name, and "
+            "build no collection.",
+        ),
+    ] = None,
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
@@ -113,16 +122,20 @@ def index(
     the codes, captions, further columns and small pictures. It is built whole or not at all, and can be moved and
     copied. What could not be used is listed beside it.
     """
-    check_target(out, overwrite=overwrite)  # before the long work, not after it
-    check_folder_place(out)
+    if to is None:
+        check_target(out, overwrite=overwrite)  # before the long work, not after it
+        check_folder_place(out)
     began = time.perf_counter()
-    kept = f"No collection was built; what stood at {out} before is untouched."
+    kept = f"No collection was built; what stood at {out} before is untouched." if to is None else STAYS_THERE
     reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         drawn = data_seed(seed, loaded)
         items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
+        if to is not None:
+            show_sent(to, put_there(to, loaded, items, progress), loaded, as_json=as_json)
+            return
         collection = build_collection(out, loaded, items, progress, overwrite=overwrite)
         carry_encoder(loaded, hasher, out)
     listing = keep_left_out(out, items.left_out)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crossbit.cli.beside import search_there, show_there
 from crossbit.cli.console import show, show_json, show_table, when_stopped
 from crossbit.cli.options import AsJson, CollectionFolder
 from crossbit.cli.places import check_folder_place
@@ -14,6 +15,7 @@ from crossbit.cli.queries import encode_picture, encode_words
 from crossbit.collection import Collection, Hit, Modality
 from crossbit.errors import SettingsError
 from crossbit.files import write_whole
+from crossbit.index.engines import is_address
 
 
 def search(
@@ -31,6 +33,9 @@ def search(
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="A folder to write the hits' pictures to, for looking at them.")
     ] = None,
+    hasher: Annotated[
+        Path | None, typer.Option("--hasher", help="With an engine's address as COLLECTION: what encodes the query.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a collection with words, a picture or an item.
@@ -40,6 +45,9 @@ def search(
     asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
+    if is_address(str(collection)):
+        show_there(search_there(str(collection), hasher, words, image, k, among), as_json=as_json)
+        return
     if pictures is not None:
         check_folder_place(pictures, "--pictures")
     with when_stopped("Searching changes nothing."):
