@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from crossbit import __version__
+from crossbit.cli.add import add
 from crossbit.cli.calibrate import calibrate
 from crossbit.cli.check_data import data_verbs
 from crossbit.cli.console import show
@@ -17,8 +18,10 @@ from crossbit.cli.export import export
 from crossbit.cli.fit import fit
 from crossbit.cli.info import info
 from crossbit.cli.methods import methods
+from crossbit.cli.migrate import migrate
 from crossbit.cli.search import search
 from crossbit.cli.share import share
+from crossbit.cli.upkeep import check, compact, remove
 
 app = typer.Typer(
     name="crossbit",
@@ -46,6 +49,23 @@ def _start(
     pass  # --debug is read where errors are caught, so that it also holds for errors of the command line itself
 
 
-for _verb in (demo, fit, calibrate, encode, index, export, search, evaluate, methods, info, share):
+for _verb in (
+    demo,
+    fit,
+    calibrate,
+    encode,
+    index,
+    export,
+    search,
+    add,
+    remove,
+    compact,
+    check,
+    migrate,
+    evaluate,
+    methods,
+    info,
+    share,
+):
     app.command(_verb.__name__)(_verb)
 app.add_typer(data_verbs)

@@ -33,6 +33,7 @@ from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
+from crossbit.collection.items import OWN_COLUMNS
 from crossbit.datasets import CodedItems
 from crossbit.errors import SettingsError
 from crossbit.files import whole_file
@@ -169,6 +170,21 @@ def build_collection(
     path: Path, hasher: Hasher, items: CodedItems, progress: Progress, *, overwrite: bool = False
 ) -> Collection:
     """A collection of coded items, with small pictures of those whose pictures are there."""
+    return Collection.create(
+        path,
+        hasher,
+        items_of(items, progress),
+        image=items.image,
+        text=items.text,
+        without_image=np.flatnonzero(~items.has_image),
+        without_text=np.flatnonzero(~items.has_text),
+        vocabulary=items.vocabulary,
+        overwrite=overwrite,
+    )
+
+
+def items_of(items: CodedItems, progress: Progress) -> Items:
+    """Coded items as a collection takes them, with small pictures and further columns."""
     n = len(items)
     contents = items.contents
 
@@ -177,17 +193,8 @@ def build_collection(
         picture = contents[row] if contents is not None and items.has_image[row] else None
         return small_picture(picture) if picture else None
 
-    return Collection.create(
-        path,
-        hasher,
-        Items(items.ids, items.captions, items.pictures, thumbnail, items.metadata),
-        image=items.image,
-        text=items.text,
-        without_image=np.flatnonzero(~items.has_image),
-        without_text=np.flatnonzero(~items.has_text),
-        vocabulary=items.vocabulary,
-        overwrite=overwrite,
-    )
+    columns = {name: values for name, values in items.metadata.items() if name not in OWN_COLUMNS}
+    return Items(items.ids, items.captions, items.pictures, thumbnail, columns)
 
 
 _SPECIAL = frozenset('"$`\\!')
