@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -74,10 +75,8 @@ def test_a_flipped_bit_in_each_file_is_found_and_mended(place: Path, tmp_path: P
             problems = check_collection(copy)
             assert problems, (name, where)
             assert contents(copy) == damage  # looking changes nothing
-            try:  # what is opened answers or tells; it neither crashes nor changes anything
+            with contextlib.suppress(FileFormatError):  # it answers or tells, and neither crashes nor changes anything
                 answers(copy)
-            except FileFormatError:
-                pass
             assert contents(copy) == damage
             mend(copy, name, before)
             shutil.rmtree(copy)
