@@ -37,6 +37,7 @@ DOCUMENTS = (
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
+    "docs/scale.md",
     "docs/pixels.md",
 )
 LENGTHS = (16, 32, 64, 128)

@@ -21,8 +21,8 @@ from crossbit.errors import DataError, SettingsError, WidthError
 class Hit:
     """One item found. rank: from 1. row, id, caption, picture: which item. distance: differing bits, 0 to n_bits.
 
-    confidence: the probability, 0 to 1, that it is the query's true match, as the hasher was calibrated; None where
-    it was not, and within one modality. metadata: the item's further columns.
+    confidence: the probability, 0 to 1, that it is the one true match among the items searched, by the hasher's
+    calibration; None where there is none, and within one modality. metadata: the item's further columns.
     """
 
     rank: int
@@ -59,7 +59,8 @@ def search_snapshot(
         )
     k = checked_k(k)
     direction = None if wanted.by == wanted.among else _DIRECTIONS[wanted.by]
-    farthest = _farthest(snapshot.n_bits, calibration, direction, wanted)
+    beside = max(snapshot.count(wanted.among) - 1, 0)  # one match among all items that are searched
+    farthest = _farthest(snapshot.n_bits, calibration, direction, wanted, beside)
     if not len(snapshot):
         return [[] for _ in range(len(queries))]
     if not snapshot.count(wanted.among):
@@ -68,7 +69,8 @@ def search_snapshot(
     found = snapshot.search(queries, min(k, len(snapshot)), wanted.among, wanted.where)
     sure: list[float | None] = [None] * (snapshot.n_bits + 1)
     if calibration is not None and direction is not None:
-        sure = calibration.confidence(np.arange(snapshot.n_bits + 1), direction).tolist()
+        steps = np.arange(snapshot.n_bits + 1)
+        sure = calibration.confidence(steps, direction, random_per_match=beside).tolist()
     return [
         [
             _hit(snapshot, rank, int(row), int(d), sure[int(d)])
@@ -84,8 +86,10 @@ def search_snapshot(
 _DIRECTIONS: dict[Modality, Direction] = {"image": "I2T", "text": "T2I"}
 
 
-def _farthest(n_bits: int, calibration: Calibration | None, direction: Direction | None, wanted: Wanted) -> int:
-    """The largest distance that a hit may have; -1 where none may."""
+def _farthest(
+    n_bits: int, calibration: Calibration | None, direction: Direction | None, wanted: Wanted, beside: int
+) -> int:
+    """The largest distance that a hit may have; -1 where none may. beside: the other items than the match."""
     farthest = n_bits if wanted.max_distance is None else wanted.max_distance
     if isinstance(farthest, bool) or not isinstance(farthest, int | np.integer) or farthest < 0:
         raise SettingsError(f"max_distance is a number of bits, 0 or more; got {farthest!r}.")
@@ -101,7 +105,7 @@ def _farthest(n_bits: int, calibration: Calibration | None, direction: Direction
             "min_confidence holds for searches from one modality to the other, where true matches are known; within "
             "one modality use max_distance, in bits."
         )
-    return min(int(farthest), calibration.distance_for(wanted.min_confidence, direction))
+    return min(int(farthest), calibration.distance_for(wanted.min_confidence, direction, random_per_match=beside))
 
 
 def _hit(snapshot: Snapshot, rank: int, row: int, distance: int, confidence: float | None) -> Hit:
