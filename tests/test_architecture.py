@@ -45,6 +45,7 @@ TORCH_PARTS = {
     *("methods", "pixels"),
 }
 ADAPTERS: dict[str, set[str]] = {
+    "faiss": {"index/ivf.py"},
     "torch": {
         "encoders/backbones.py",
         "encoders/efficientnet.py",
