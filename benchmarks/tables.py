@@ -20,6 +20,7 @@ from pathlib import Path
 import pixels
 import plots
 import reliability
+import sizing
 from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
 from crossbit.experiment import Result, read_results
@@ -36,6 +37,7 @@ DOCUMENTS = (
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
+    "docs/scale.md",
     "docs/pixels.md",
 )
 LENGTHS = (16, 32, 64, 128)
@@ -62,6 +64,11 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "protocols": protocol_table,
         "plots": partial(_plot_lines, results),
         "table calibration": reliability.table,
+        "table scan": sizing.scan_table,
+        "table encoding": sizing.encoding_table,
+        "table workers": sizing.workers_table,
+        "table engines": sizing.engines_table,
+        "origin of sizes": sizing.origin,
         "table pixels": pixels.table,
         "table pixels reference": partial(pixels.reference, results),
         "table confidence of hits": reliability.hits_table,

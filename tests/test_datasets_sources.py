@@ -175,12 +175,38 @@ def test_contents_are_read_in_any_order(tmp_path: Path) -> None:
     assert contents[2] == b""
 
 
-def test_parts_keep_no_contents_and_tell_how_far_they_are(tmp_path: Path) -> None:
-    source = open_source(pictures(tmp_path / "mine", *(f"{number:03d}.png" for number in range(300))))
+def test_pictures_are_encoded_once_and_again_when_they_change(tmp_path: Path) -> None:
+    class Counted(MeanColour):
+        seen = 0
+
+        def encode(self, items: Any) -> Encoded:
+            self.seen += len(items)
+            return super().encode(items)
+
+    names = [f"{number}.png" for number in range(5)]
+    path = jsonl(pictures(tmp_path, *names) / "t.jsonl", *({"image": name} for name in names))
+    painter = Counted()
     steps = []
-    parts = list(picture_parts(source, MeanColour(), tmp_path / "cache", steps.append))
-    assert [len(part.records) for part in parts] == [256, 44]
-    assert [(step.done, step.total) for step in steps] == [(256, 300), (300, 300)]
+
+    def parts() -> Any:
+        return list(picture_parts(open_source(path), painter, tmp_path / "cache", steps.append))
+
+    (first,) = parts()
+    assert painter.seen == 5
+    assert (steps[-1].stage, steps[-1].done, steps[-1].total) == ("encode pictures", 5, 5)
+    (again,) = parts()
+    assert painter.seen == 5
+    assert np.array_equal(first.image, again.image)
+    (tmp_path / "3.png").write_bytes(b"broken by now")
+    (changed,) = parts()
+    assert painter.seen == 10
+    assert changed.rows.tolist() == [0, 1, 2, 4]
+    assert [item.id for item in changed.left_out] == ["3.png"]
+    for file in (tmp_path / "cache").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:50])
+    (mended,) = parts()
+    assert np.array_equal(mended.image, changed.image)
 
 
 def test_metadata_becomes_columns_of_one_type() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -208,3 +209,50 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(MissingExtraError, match=r"crossbit\[postgres\]"):
         postgres.PostgresIndex(8, "postgresql://nowhere", "codes")
+
+
+def test_items_are_put_there_and_found_there(server, tmp_path, monkeypatch, capfd):
+    """crossbit index --to and crossbit search with the engine's address; doing it twice changes nothing."""
+    from crossbit import Hasher
+    from crossbit.cli import main
+    from crossbit.cli.beside import found_there
+    from crossbit.index.engines import open_engine
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["crossbit", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capfd.readouterr()
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.chdir(tmp_path)
+    rng, n = np.random.default_rng(0), 90
+    shared = rng.normal(size=(n, 6))
+    arrays = {name: (shared @ rng.normal(size=(6, 9))).astype(np.float32) for name in ("image", "text")}
+    rows = {"query": np.arange(20), "database": np.arange(20, n), "train": np.arange(20, n)}
+    np.savez("data.npz", **arrays, **rows, caption=np.array([f"thing {row}" for row in range(n)]))
+    assert run("fit", "data.npz", "--method", "cca-itq", "--bits", "16")[0] == 0
+    address = f"postgresql://postgres@/postgres/shop?host={server.folder}"
+    for _ in range(2):
+        code, out, err = run("index", "hasher.safetensors", "data.npz", "--to", address, "--json")
+        assert code == 0, err
+        assert (json.loads(out)["n_image"], json.loads(out)["n_text"]) == (n, n)
+    hasher = Hasher.load("hasher.safetensors")
+    index = open_engine(address, "image", 16, hasher.fingerprint())
+    assert len(index) == n
+    query = hasher.encode_texts(arrays["text"][33:34])
+    hits = found_there(address, hasher, query, 5, "image")
+    distances = (query.bits() != hasher.encode_images(arrays["image"]).bits()).sum(axis=1)
+    assert [hit["distance"] for hit in hits] == np.sort(distances)[:5].tolist()
+    assert all(distances[int(hit["id"])] == hit["distance"] for hit in hits)
+    assert hits[0]["caption"] == f"thing {hits[0]['id']}"
+    code, _, err = run("search", address, "a thing")
+    assert code == 1
+    assert "--hasher FILE" in err
+    with pytest.raises(MismatchError, match="16-bit codes of the hasher"):
+        open_engine(address, "image", 16, "other")
+    for part in ("image", "text"):
+        opened = open_engine(address, part, 16, hasher.fingerprint())
+        opened.drop()
+        opened.close()
+    index.close()

@@ -6,11 +6,11 @@ import os
 import sys
 from typing import NoReturn
 
-from crossbit.cli.app import app
+from crossbit.cli.application import application_for
 from crossbit.cli.console import say
 from crossbit.errors import CrossbitError
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     # number of cores. Torch reads this when a command imports it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        app()
+        application_for(sys.argv[1:])()
     except CrossbitError as error:
         _fail(error, str(error))
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from crossbit.cli.beside import STAYS_THERE, put_there, show_sent
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, reading_of, show_left_out
@@ -32,6 +33,7 @@ from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
+from crossbit.collection.items import OWN_COLUMNS
 from crossbit.datasets import CodedItems
 from crossbit.errors import SettingsError
 from crossbit.files import whole_file
@@ -96,6 +98,14 @@ def index(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="The collection's folder.")] = Path("collection"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a collection that stands there.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Put the codes into an engine, milvus://host:port/name or postgresql://user@host/database/name, and "
+            "build no collection.",
+        ),
+    ] = None,
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
@@ -113,16 +123,20 @@ def index(
     the codes, captions, further columns and small pictures. It is built whole or not at all, and can be moved and
     copied. What could not be used is listed beside it.
     """
-    check_target(out, overwrite=overwrite)  # before the long work, not after it
-    check_folder_place(out)
+    if to is None:
+        check_target(out, overwrite=overwrite)  # before the long work, not after it
+        check_folder_place(out)
     began = time.perf_counter()
-    kept = f"No collection was built; what stood at {out} before is untouched."
+    kept = f"No collection was built; what stood at {out} before is untouched." if to is None else STAYS_THERE
     reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         drawn = data_seed(seed, loaded)
         items = load_coded(data, loaded, progress, encoders=encoders, seed=drawn, reading=reading)
+        if to is not None:
+            show_sent(to, put_there(to, loaded, items, progress), loaded, as_json=as_json)
+            return
         collection = build_collection(out, loaded, items, progress, overwrite=overwrite)
         carry_encoder(loaded, hasher, out)
     listing = keep_left_out(out, items.left_out)
@@ -156,6 +170,21 @@ def build_collection(
     path: Path, hasher: Hasher, items: CodedItems, progress: Progress, *, overwrite: bool = False
 ) -> Collection:
     """A collection of coded items, with small pictures of those whose pictures are there."""
+    return Collection.create(
+        path,
+        hasher,
+        items_of(items, progress),
+        image=items.image,
+        text=items.text,
+        without_image=np.flatnonzero(~items.has_image),
+        without_text=np.flatnonzero(~items.has_text),
+        vocabulary=items.vocabulary,
+        overwrite=overwrite,
+    )
+
+
+def items_of(items: CodedItems, progress: Progress) -> Items:
+    """Coded items as a collection takes them, with small pictures and further columns."""
     n = len(items)
     contents = items.contents
 
@@ -164,17 +193,8 @@ def build_collection(
         picture = contents[row] if contents is not None and items.has_image[row] else None
         return small_picture(picture) if picture else None
 
-    return Collection.create(
-        path,
-        hasher,
-        Items(items.ids, items.captions, items.pictures, thumbnail, items.metadata),
-        image=items.image,
-        text=items.text,
-        without_image=np.flatnonzero(~items.has_image),
-        without_text=np.flatnonzero(~items.has_text),
-        vocabulary=items.vocabulary,
-        overwrite=overwrite,
-    )
+    columns = {name: values for name, values in items.metadata.items() if name not in OWN_COLUMNS}
+    return Items(items.ids, items.captions, items.pictures, thumbnail, columns)
 
 
 _SPECIAL = frozenset('"$`\\!')

@@ -82,3 +82,9 @@ KnownImageEncoder = Annotated[
     ),
 ]
 Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        "--where", metavar="CONDITION", help="Only items for which it holds: \"year > 2019 AND tag = 'cat'\"."
+    ),
+]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from crossbit.cli.beside import search_there, show_there
 from crossbit.cli.console import show, show_json, show_table, when_stopped
-from crossbit.cli.options import AsJson, CollectionFolder
+from crossbit.cli.options import AsJson, CollectionFolder, Where
 from crossbit.cli.places import check_folder_place
 from crossbit.cli.queries import encode_picture, encode_words
 from crossbit.collection import Collection, Hit, Modality
 from crossbit.errors import SettingsError
 from crossbit.files import write_whole
+from crossbit.index.engines import is_address
 
 
 def search(
@@ -28,8 +31,21 @@ def search(
         str | None,
         typer.Option(help="What is searched, image or text; without it, the other kind than the query's."),
     ] = None,
+    where: Where = None,
+    max_distance: Annotated[
+        int | None, typer.Option("--max-distance", help="Leave out hits that differ in more bits.", min=0)
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--min-confidence", help="Leave out hits below this probability (calibrated hashers).", min=0, max=1
+        ),
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="A folder to write the hits' pictures to, for looking at them.")
+    ] = None,
+    hasher: Annotated[
+        Path | None, typer.Option("--hasher", help="With an engine's address as COLLECTION: what encodes the query.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,15 +56,20 @@ def search(
     asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
+    if is_address(str(collection)):
+        show_there(search_there(str(collection), hasher, words, image, k, among), as_json=as_json)
+        return
     if pictures is not None:
         check_folder_place(pictures, "--pictures")
     with when_stopped("Searching changes nothing."):
         opened = Collection.open(collection)
-        hits = _found(opened, words, image, item, k, _side(among))
+        wanted = _Wanted(k, _side(among), where, max_distance, min_confidence)
+        hits = _found(opened, words, image, item, wanted)
         files = _write_pictures(opened, hits, pictures) if pictures else {}
     if as_json:
         found = [
             {"rank": hit.rank, "id": hit.id, "distance": hit.distance, "caption": hit.caption, "picture": hit.picture}
+            | {"confidence": hit.confidence, "metadata": dict(hit.metadata)}
             | ({"file": files[hit.row]} if hit.row in files else {})
             for hit in hits
         ]
@@ -58,16 +79,42 @@ def search(
     _show_hits(opened, hits, files)
 
 
-def _found(
-    opened: Collection, words: str | None, image: Path | None, item: str | None, k: int, among: Modality | None
-) -> list[Hit]:
+@dataclass(frozen=True)
+class _Wanted:
+    """What the options ask for besides the query."""
+
+    k: int
+    among: Modality | None
+    where: str | None
+    max_distance: int | None
+    min_confidence: float | None
+
+
+def _found(opened: Collection, words: str | None, image: Path | None, item: str | None, wanted: _Wanted) -> list[Hit]:
+    if words is None and image is None:
+        return opened.search_item(
+            str(item),
+            wanted.k,
+            among=wanted.among,
+            where=wanted.where,
+            max_distance=wanted.max_distance,
+            min_confidence=wanted.min_confidence,
+        )
     if words is not None:
-        return opened.search(
-            encode_words(opened.hasher, words, opened.vocabulary, opened.path), k, among=among or "image"
-        )[0]
-    if image is not None:
-        return opened.search(encode_picture(opened.hasher, image, opened.path), k, among=among or "text")[0]
-    return opened.search_item(str(item), k, among=among)
+        code, by = encode_words(opened.hasher, words, opened.vocabulary, opened.path), "text"
+    else:
+        assert image is not None  # one of the three is given
+        code, by = encode_picture(opened.hasher, image, opened.path), "image"
+    asked: Modality = "text" if by == "text" else "image"
+    return opened.search(
+        code,
+        wanted.k,
+        by=asked,
+        among=wanted.among or ("image" if asked == "text" else "text"),
+        where=wanted.where,
+        max_distance=wanted.max_distance,
+        min_confidence=wanted.min_confidence,
+    )[0]
 
 
 def _side(among: str | None) -> Modality | None:
@@ -92,10 +139,17 @@ def _write_pictures(opened: Collection, hits: list[Hit], folder: Path) -> dict[i
 
 def _show_hits(opened: Collection, hits: list[Hit], files: dict[int, str]) -> None:
     where = [files.get(hit.row) or hit.picture for hit in hits]
-    columns = ["bits", "id", "caption", *(["picture"] if any(where) else [])]
+    sure = any(hit.confidence is not None for hit in hits)
+    columns = ["bits", *(["confidence"] if sure else []), "id", "caption", *(["picture"] if any(where) else [])]
     rows = [
-        [str(hit.distance), hit.id, hit.caption, *([place] if any(where) else [])]
+        [
+            str(hit.distance),
+            *([f"{hit.confidence:.2f}"] if hit.confidence is not None else []),
+            hit.id,
+            hit.caption,
+            *([place] if any(where) else []),
+        ]
         for hit, place in zip(hits, where, strict=True)
     ]
-    show_table("", columns, rows, right=["bits"])
+    show_table("", columns, rows, right=["bits", "confidence"])
     show(f"{len(hits)} of {len(opened)} items; bits: how many of {opened.n_bits} differ from the query's code.")

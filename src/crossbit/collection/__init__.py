@@ -2,10 +2,27 @@
 
 from crossbit.collection.additions import Added
 from crossbit.collection.block import Modality
+from crossbit.collection.check import Problem, check_collection
 from crossbit.collection.hits import Hit
 from crossbit.collection.items import Items
+from crossbit.collection.migrate import FeaturesOf, Migrated
+from crossbit.collection.repair import repair_collection
 from crossbit.collection.searchable import Collection
 from crossbit.collection.snapshot import Item, Snapshot
 from crossbit.collection.thumbnails import small_picture
 
-__all__ = ["Added", "Collection", "Hit", "Item", "Items", "Modality", "Snapshot", "small_picture"]
+__all__ = [
+    "Added",
+    "Collection",
+    "FeaturesOf",
+    "Hit",
+    "Item",
+    "Items",
+    "Migrated",
+    "Modality",
+    "Problem",
+    "Snapshot",
+    "check_collection",
+    "repair_collection",
+    "small_picture",
+]

@@ -119,7 +119,7 @@ def merged_kinds(known: Mapping[str, str], given: Mapping[str, str]) -> dict[str
 
 def _few(tail: Segment, blocks: Sequence[Block]) -> list[Block]:
     """The items of a segment in memory and those that follow, in few blocks: each is larger than the next."""
-    few = [*tail.blocks(), _joined(blocks)]
+    few = [*(block for block in tail.blocks() if len(block)), _joined(blocks)]
     while len(few) > 1 and len(few[-1]) >= len(few[-2]):
         few[-2:] = [_joined(few[-2:])]
     return few

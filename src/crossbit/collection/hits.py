@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from crossbit.calibration import Calibration, Direction
 from crossbit.codes import Codes
 from crossbit.collection.block import Modality
 from crossbit.collection.conditions import Plain
-from crossbit.collection.ids import Rows
 from crossbit.collection.prepared import OTHER
 from crossbit.collection.snapshot import Snapshot
 from crossbit.errors import DataError, SettingsError, WidthError
@@ -22,8 +21,8 @@ from crossbit.errors import DataError, SettingsError, WidthError
 class Hit:
     """One item found. rank: from 1. row, id, caption, picture: which item. distance: differing bits, 0 to n_bits.
 
-    confidence: the probability, 0 to 1, that it truly belongs to the query; None where the hasher is not calibrated.
-    metadata: the item's further columns.
+    confidence: the probability, 0 to 1, that it is the one true match among the items searched, by the hasher's
+    calibration; None where there is none, and within one modality. metadata: the item's further columns.
     """
 
     rank: int
@@ -38,16 +37,20 @@ class Hit:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a search looks for, besides how many; see `Collection.search`."""
+    """What a search looks for, besides how many; see `Collection.search`. by: the modality of the queries."""
 
+    by: Modality
     among: Modality
-    where: str | None
-    max_distance: int | None
-    min_confidence: float | None
+    where: str | None = None
+    max_distance: int | None = None
+    min_confidence: float | None = None
 
 
-def search_snapshot(snapshot: Snapshot, queries: Codes, k: int, wanted: Wanted) -> list[list[Hit]]:
+def search_snapshot(
+    snapshot: Snapshot, calibration: Calibration | None, queries: Codes, k: int, wanted: Wanted
+) -> list[list[Hit]]:
     """The hits of each query; raises what `Collection.search` says."""
+    check_modality(wanted.by)
     check_modality(wanted.among)
     if queries.n_bits != snapshot.n_bits:
         raise WidthError(
@@ -55,31 +58,59 @@ def search_snapshot(snapshot: Snapshot, queries: Codes, k: int, wanted: Wanted) 
             "Encode queries with the collection's own hasher."
         )
     k = checked_k(k)
-    farthest = snapshot.n_bits if wanted.max_distance is None else wanted.max_distance
-    if isinstance(farthest, bool) or not isinstance(farthest, int | np.integer) or farthest < 0:
-        raise SettingsError(f"max_distance is a number of bits, 0 or more; got {farthest!r}.")
-    if wanted.min_confidence is not None:
-        raise SettingsError(
-            "min_confidence needs a calibrated hasher, and this collection's is not. Use max_distance, in bits."
-        )
+    direction = None if wanted.by == wanted.among else _DIRECTIONS[wanted.by]
+    beside = max(snapshot.count(wanted.among) - 1, 0)  # one match among all items that are searched
+    farthest = _farthest(snapshot.n_bits, calibration, direction, wanted, beside)
     if not len(snapshot):
         return [[] for _ in range(len(queries))]
-    if not snapshot.has(wanted.among):
+    if not snapshot.count(wanted.among):
         other = OTHER[wanted.among]
         raise DataError(f"No item of this collection has a code for its {wanted.among}; search the {other} side.")
     found = snapshot.search(queries, min(k, len(snapshot)), wanted.among, wanted.where)
+    sure: list[float | None] = [None] * (snapshot.n_bits + 1)
+    if calibration is not None and direction is not None:
+        steps = np.arange(snapshot.n_bits + 1)
+        sure = calibration.confidence(steps, direction, random_per_match=beside).tolist()
     return [
-        _hits(snapshot, ids[distances <= farthest], distances)
-        for ids, distances in zip(found.ids, found.distances, strict=True)
+        [
+            _hit(snapshot, rank, int(row), int(d), sure[int(d)])
+            for rank, (row, d) in enumerate(pairs, 1)
+            if d <= farthest
+        ]
+        for pairs in (
+            zip(rows, distances, strict=True) for rows, distances in zip(found.ids, found.distances, strict=True)
+        )
     ]
 
 
-def _hits(snapshot: Snapshot, rows: Rows, distances: NDArray[np.int32]) -> list[Hit]:
-    hits = []
-    for rank, (row, distance) in enumerate(zip(rows.tolist(), distances.tolist(), strict=False), 1):
-        item = snapshot.item(row)
-        hits.append(Hit(rank, row, item.id, distance, item.caption, item.picture, None, item.metadata))
-    return hits
+_DIRECTIONS: dict[Modality, Direction] = {"image": "I2T", "text": "T2I"}
+
+
+def _farthest(
+    n_bits: int, calibration: Calibration | None, direction: Direction | None, wanted: Wanted, beside: int
+) -> int:
+    """The largest distance that a hit may have; -1 where none may. beside: the other items than the match."""
+    farthest = n_bits if wanted.max_distance is None else wanted.max_distance
+    if isinstance(farthest, bool) or not isinstance(farthest, int | np.integer) or farthest < 0:
+        raise SettingsError(f"max_distance is a number of bits, 0 or more; got {farthest!r}.")
+    if wanted.min_confidence is None:
+        return int(farthest)
+    if calibration is None:
+        raise SettingsError(
+            "min_confidence needs a calibrated hasher, and this collection's is not. Calibrate it (crossbit calibrate) "
+            "and build the collection with it, or use max_distance, in bits."
+        )
+    if direction is None:
+        raise SettingsError(
+            "min_confidence holds for searches from one modality to the other, where true matches are known; within "
+            "one modality use max_distance, in bits."
+        )
+    return min(int(farthest), calibration.distance_for(wanted.min_confidence, direction, random_per_match=beside))
+
+
+def _hit(snapshot: Snapshot, rank: int, row: int, distance: int, confidence: float | None) -> Hit:
+    item = snapshot.item(row)
+    return Hit(rank, row, item.id, distance, item.caption, item.picture, confidence, item.metadata)
 
 
 def checked_k(k: int) -> int:

@@ -32,6 +32,9 @@ FIXED = pa.schema(
 )
 """The columns that every collection has; metadata columns follow them."""
 
+OWN_COLUMNS = frozenset(FIXED.names)
+"""Names that no metadata column may have."""
+
 Thumbnail = Callable[[int], bytes | None]
 """Gives the bytes of a small picture (PNG, JPEG or WebP) of an item by its row, or None."""
 
@@ -80,7 +83,7 @@ def _check_names(metadata: Mapping[str, Sequence[Any]]) -> None:
     for name in metadata:
         if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
             raise DataError(f"A metadata column's name is text of 1 to {LONGEST_NAME} characters; got {name!r}.")
-        if name in FIXED.names:
+        if name in OWN_COLUMNS:
             raise DataError(f"Every item has its own {name!r}; give the metadata column another name.")
 
 

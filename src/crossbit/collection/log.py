@@ -80,6 +80,25 @@ def read_log(path: Path, place: Place = Place()) -> tuple[list[Record], Place]: 
     return records, place
 
 
+def records_before_damage(path: Path) -> list[Record]:
+    """The records of a log up to where it is damaged: none for one whose beginning is, or that is not there."""
+    try:
+        content = path.read_bytes()
+        nonce = _nonce(path, content)
+    except (FileFormatError, OSError):
+        return []
+    records: list[Record] = []
+    place = Place()
+    while (record := _record_at(content, place)) is not None:
+        records.append(record)
+        place = Place(place.end + _RECORD.size + len(record.payload), place.number + 1, unmarked=True)
+        try:
+            place = _after_mark(path, content, nonce, place)
+        except FileFormatError:
+            place = Place(place.end + _MARK, place.number)
+    return records
+
+
 def _after_mark(path: Path, content: bytes, nonce: bytes, place: Place) -> Place:
     """The place behind the mark of the record that ends here, if the mark is there."""
     found = content[place.end : place.end + _MARK]

@@ -99,7 +99,8 @@ class Manifest:
         try:
             segments = tuple(_segment(entry) for entry in content.pop("segments"))
             files = _files(content.pop("hasher_files"))
-            widths = {modality: int(content["widths"][modality]) for modality in content.pop("widths")}
+            given = content.pop("widths")
+            widths: dict[Modality, int] = {modality: int(given[modality]) for modality in MODALITIES if given}
             del content["format"]
             manifest = cls(**content, segments=segments, hasher_files=files, widths=widths)
             names = [("hasher", manifest.hasher_folder), ("log", manifest.log)]

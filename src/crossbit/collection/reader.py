@@ -80,6 +80,10 @@ class Reader(ABC):
         """The ids of all items, in the order of their rows."""
         return self.snapshot.ids()
 
+    def ids_where(self, where: str) -> list[str]:
+        """The ids of the items for which a condition holds; raises SettingsError where it cannot be read."""
+        return self.snapshot.ids_where(where)
+
     def get(self, item_id: str) -> Item:
         """An item by its id; raises DataError when there is none."""
         snapshot = self.snapshot
@@ -113,20 +117,24 @@ class Reader(ABC):
         k: int = 10,
         *,
         among: Modality,
+        by: Modality | None = None,
         where: str | None = None,
         max_distance: int | None = None,
         min_confidence: float | None = None,
     ) -> list[list[Hit]]:
         """The k nearest items of each query code (q, n_bits), nearest first, ties by row; fewer where there are fewer.
 
-        among: "image" searches pictures, "text" searches texts. where: a condition on the columns, such as
+        among: "image" searches pictures, "text" searches texts. by: what the queries are codes of; the other kind
+        unless told otherwise (only confidences depend on it). where: a condition on the columns, such as
         "year > 2019 AND tag = 'cat'"; only items that fulfil it are searched. max_distance: leave out hits that
         differ in more bits. min_confidence: leave out hits below it; needs a calibrated hasher.
 
         Raises WidthError for codes of another length, SettingsError for settings out of range or a filter that
         cannot be read, DataError when no item has a code of that kind.
         """
-        return search_snapshot(self.snapshot, queries, k, Wanted(among, where, max_distance, min_confidence))
+        check_modality(among)
+        state, wanted = self._state, Wanted(by or OTHER[among], among, where, max_distance, min_confidence)
+        return search_snapshot(state.snapshot, state.hasher.calibration, queries, k, wanted)
 
     def search_texts(
         self,
@@ -140,8 +148,8 @@ class Reader(ABC):
     ) -> list[list[Hit]]:
         """Search by text features (q, d_text), pictures unless told otherwise. See `search`."""
         state = self._state
-        wanted = Wanted(among, where, max_distance, min_confidence)
-        return search_snapshot(state.snapshot, state.hasher.encode_texts(features), k, wanted)
+        wanted = Wanted("text", among, where, max_distance, min_confidence)
+        return search_snapshot(state.snapshot, state.hasher.calibration, state.hasher.encode_texts(features), k, wanted)
 
     def search_images(
         self,
@@ -155,8 +163,10 @@ class Reader(ABC):
     ) -> list[list[Hit]]:
         """Search by image features (q, d_image), texts unless told otherwise. See `search`."""
         state = self._state
-        wanted = Wanted(among, where, max_distance, min_confidence)
-        return search_snapshot(state.snapshot, state.hasher.encode_images(features), k, wanted)
+        wanted = Wanted("image", among, where, max_distance, min_confidence)
+        return search_snapshot(
+            state.snapshot, state.hasher.calibration, state.hasher.encode_images(features), k, wanted
+        )
 
     def search_item(
         self,
@@ -173,7 +183,8 @@ class Reader(ABC):
 
         by: which of its codes asks; its text unless it has none. among: what is searched; the other modality.
         """
-        snapshot = self.snapshot
+        state = self._state
+        snapshot = state.snapshot
         row = snapshot.row_of(item_id)
         if by is None:
             by = "text" if snapshot.item(row).has_text else "image"
@@ -181,8 +192,9 @@ class Reader(ABC):
         code = snapshot.code(row, by)
         if code is None:
             raise DataError(f"The item {item_id!r} has no {by} code; ask by its {OTHER[by]}.")
-        wanted = Wanted(among or OTHER[by], where, max_distance, min_confidence)
-        others = [hit for hit in search_snapshot(snapshot, code, checked_k(k) + 1, wanted)[0] if hit.row != row][:k]
+        wanted = Wanted(by, among or OTHER[by], where, max_distance, min_confidence)
+        found = search_snapshot(snapshot, state.hasher.calibration, code, checked_k(k) + 1, wanted)[0]
+        others = [hit for hit in found if hit.row != row][:k]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
 
 

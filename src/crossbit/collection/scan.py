@@ -9,9 +9,6 @@ from crossbit.codes import Codes
 from crossbit.index import ExactIndex, Index
 
 
-def index_over(codes: Codes, rows: NDArray[np.int64]) -> Index:
-    """An index over n codes under their rows (ascending)."""
-    index = ExactIndex(codes.n_bits)
-    if len(codes):
-        index.add(codes, rows)
-    return index
+def index_over(codes: Codes, rows: NDArray[np.int64] | None) -> Index:
+    """An index over n codes, as they are and without a copy, under their rows (ascending; None: row i has code i)."""
+    return ExactIndex.over(codes, rows)

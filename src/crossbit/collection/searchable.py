@@ -19,6 +19,7 @@ from crossbit.collection.commit import commit, new_mark, write_hasher, write_seg
 from crossbit.collection.ids import Rows
 from crossbit.collection.items import Items
 from crossbit.collection.manifest import Manifest
+from crossbit.collection.migrate import CodesOf, FeaturesOf, Migrated, migrate
 from crossbit.collection.prepared import Given, Prepared, Without, check_vocabulary
 from crossbit.collection.reader import Reader, id_column
 from crossbit.collection.state import State, load_state
@@ -26,6 +27,7 @@ from crossbit.collection.writer import Writer
 from crossbit.encoders import Vocabulary
 from crossbit.errors import DataError, FileFormatError, MismatchError, SettingsError
 from crossbit.hasher import Hasher
+from crossbit.progress import Progress, silent
 
 
 class Collection(Reader):
@@ -195,6 +197,27 @@ class Collection(Reader):
             removed = any(entry.removed for entry in state.manifest.segments)
             if state.place.number or removed or len(state.manifest.segments) > 1:
                 self._writer.put_together(0)
+
+    def migrate(
+        self,
+        hasher: Hasher,
+        *,
+        features: FeaturesOf | None = None,
+        codes: CodesOf | None = None,
+        vocabulary: Vocabulary | None = None,
+        progress: Progress = silent,
+    ) -> Migrated:
+        """Encode all items with another hasher, and switch to it in one step.
+
+        Until that step the old codes answer, here and in other processes; nothing can be added meanwhile. A stop or
+        kill before it leaves everything as it was. features: gives the features of some items for a modality, as the
+        new hasher takes them. codes: gives their codes instead; features are then no longer stored. Without both, the
+        stored features are used (`create` with store_features). vocabulary: as in `create`. Exported query encoders
+        (the folder `query`) are of the old hasher and are deleted.
+
+        Raises DataError or MismatchError where there are no such features, BusyError while another process writes.
+        """
+        return migrate(self._writer, hasher, features=features, codes=codes, vocabulary=vocabulary, progress=progress)
 
     def refresh(self) -> None:
         """Take in what other processes changed since."""

@@ -30,7 +30,8 @@ class Segment:
     """n items that never change. name: its folder, or "" for items that are in memory only.
 
     items: their columns. ids: from id to row. codes: by modality, those of the items that have it. rows: by modality,
-    which items these are, ascending. features: by modality, (m, d) float32, where they are stored.
+    which items these are, ascending; None where all have it, so that it takes no memory. features: by modality, (m, d)
+    float32, where they are stored.
     """
 
     name: str
@@ -38,13 +39,29 @@ class Segment:
     items: Batches
     ids: IdTable
     codes: Mapping[Modality, Packed]
-    rows: Mapping[Modality, NDArray[np.int64]]
+    rows: Mapping[Modality, NDArray[np.int64] | None]
     features: Mapping[Modality, Real] = field(default_factory=dict)
     _indexes: dict[Modality, Index] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def kept_codes(self, modality: Modality, dead: Kept | None) -> tuple[Rows, Packed]:
+        """The rows that have a modality and are not removed, and their codes."""
+        rows, codes = self.rows[modality], self.codes[modality]
+        rows = np.arange(len(codes), dtype=np.int64) if rows is None else np.asarray(rows)
+        if dead is None:
+            return rows, codes
+        alive = ~dead[rows]
+        return rows[alive], codes[alive]
+
+    def count(self, modality: Modality, dead: Kept | None) -> int:
+        """How many items have a modality and are not removed."""
+        rows = self.rows[modality]
+        if dead is None:
+            return len(self.codes[modality])
+        return len(self.codes[modality]) - int((dead if rows is None else dead[rows]).sum())
 
     def index(self, modality: Modality) -> Index:
         """The codes of a modality under their rows, ready to be searched; made at first use."""
@@ -88,11 +105,11 @@ class Segment:
         return self.codes[modality][place]
 
     def _places(self, modality: Modality, rows: Rows) -> NDArray[np.int64]:
-        held = self.rows[modality]
-        places = np.searchsorted(held, rows)
-        if len(places) and (places.max() >= len(held) or (held[places] != rows).any()):
+        held, m = self.rows[modality], len(self.codes[modality])
+        places = rows if held is None else np.searchsorted(held, rows)
+        if len(places) and (int(places.max()) >= m or (held is not None and (held[places] != rows).any())):
             raise FileFormatError(f"{self.name} is damaged: an item's {modality} code is not there. {WHAT_TO_DO}")
-        return places.astype(np.int64)
+        return np.asarray(places, dtype=np.int64)
 
     def blocks(self, dead: Kept | None = None) -> Iterator[Block]:
         """All items that are not removed, a batch at a time."""
@@ -100,7 +117,8 @@ class Segment:
             stop = start + batch.num_rows
             codes, features = {}, {}
             for modality in MODALITIES:
-                low, high = np.searchsorted(self.rows[modality], [start, stop])
+                rows = self.rows[modality]
+                low, high = (start, stop) if rows is None else np.searchsorted(rows, [start, stop])
                 codes[modality] = self.codes[modality][low:high]
                 if len(codes[modality]) != int(present_in(batch, modality).sum()):
                     raise FileFormatError(
@@ -118,10 +136,11 @@ def memory_segment(n_bits: int, schema: pa.Schema, blocks: Sequence[Block], hash
     batches = [conform(block.batch, schema) for block in blocks]
     if hashes is None:
         hashes = np.concatenate([hash_ids(batch.column("id")) for batch in batches])
-    rows, codes, features = {}, {}, {}
+    rows: dict[Modality, NDArray[np.int64] | None] = {}
+    codes, features = {}, {}
     for modality in MODALITIES:
         present = np.concatenate([block.present(modality) for block in blocks])
-        rows[modality] = np.flatnonzero(present).astype(np.int64)
+        rows[modality] = None if present.all() else np.flatnonzero(present).astype(np.int64)
         codes[modality] = np.concatenate([block.codes[modality] for block in blocks])
         if all(modality in block.features for block in blocks):
             features[modality] = np.concatenate([block.features[modality] for block in blocks])
@@ -141,22 +160,21 @@ def open_segment(folder: Path, entry: SegmentEntry, n_bits: int) -> Segment:
         if found != size:
             state = "is missing" if found < 0 else f"has {found} bytes in place of {size}: it was truncated or altered"
             raise FileFormatError(f"{folder / name} {state}. {WHAT_TO_DO}")
-    rows, codes, features = {}, {}, {}
+    rows: dict[Modality, NDArray[np.int64] | None] = {}
+    codes, features = {}, {}
     for modality in MODALITIES:
         m = entry.counts[modality]
         codes[modality] = _array(folder / f"{modality}-codes.npy", np.uint8, (m, bytes_of(n_bits)))
         if f"{modality}-rows.npy" in entry.files:
             rows[modality] = _array(folder / f"{modality}-rows.npy", np.int64, (m,))
+        elif m == entry.n:
+            rows[modality] = None
         else:
-            rows[modality] = _first(m)
+            raise FileFormatError(f"{folder} has {m} {modality} codes for {entry.n} items. {WHAT_TO_DO}")
         if f"{modality}-features.npy" in entry.files:
             features[modality] = _array(folder / f"{modality}-features.npy", np.float32, (m, -1))
     ids = IdTable(_array(folder / ID_HASHES, np.uint64, (entry.n,)), _array(folder / ID_ROWS, np.uint32, (entry.n,)))
     return Segment(entry.name, n_bits, Batches.open(folder / ITEMS, entry.n), ids, codes, rows, features)
-
-
-def _first(m: int) -> NDArray[np.int64]:
-    return np.arange(m, dtype=np.int64)
 
 
 def _array(path: Path, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossbit.codes import Codes
-from crossbit.collection.block import Kept, Modality
+from crossbit.codes import Codes, bytes_of
+from crossbit.collection.block import MODALITIES, Kept, Modality
 from crossbit.collection.conditions import Column, Plain
 from crossbit.collection.filters import batch_column, kept_rows
 from crossbit.collection.ids import Rows, hash_ids
@@ -61,6 +61,10 @@ class Snapshot:
         gone = sum(int(dead.sum()) for dead in self.dead if dead is not None)
         return int(self.starts[-1]) - gone
 
+    @cached_property
+    def _alive(self) -> tuple[Kept | None, ...]:
+        return tuple(None if dead is None else ~dead for dead in self.dead)
+
     def __len__(self) -> int:
         return self._size
 
@@ -72,30 +76,26 @@ class Snapshot:
             kinds |= metadata_kinds(segment.items.schema)
         return kinds
 
+    @cached_property
+    def _counts(self) -> dict[Modality, int]:
+        pairs = list(zip(self.segments, self.dead, strict=True))
+        return {modality: sum(segment.count(modality, dead) for segment, dead in pairs) for modality in MODALITIES}
+
     def count(self, modality: Modality) -> int:
         """How many items have a modality."""
-        return sum(int(self._alive(number, modality).sum()) for number in range(len(self.segments)))
-
-    def has(self, modality: Modality) -> bool:
-        """Whether any item has a modality."""
-        return any(bool(self._alive(number, modality).any()) for number in range(len(self.segments)))
-
-    def _alive(self, number: int, modality: Modality) -> Kept:
-        dead, rows = self.dead[number], self.segments[number].rows[modality]
-        return np.ones(len(rows), np.bool_) if dead is None else ~dead[rows]
+        return self._counts[modality]
 
     def rows_with(self, modality: Modality) -> Rows:
         """The rows of the items that have a modality."""
-        parts = [
-            segment.rows[modality][self._alive(number, modality)] + self.starts[number]
-            for number, segment in enumerate(self.segments)
-        ]
+        triples = zip(self.segments, self.dead, self.starts, strict=False)
+        parts = [segment.kept_codes(modality, dead)[0] + start for segment, dead, start in triples]
         return np.concatenate([np.empty(0, np.int64), *parts])
 
     def codes(self, modality: Modality) -> Codes:
         """The codes of the items that have a modality, in the order of `rows_with`; a copy in memory."""
-        parts = [segment.codes[modality][self._alive(number, modality)] for number, segment in enumerate(self.segments)]
-        return Codes(np.concatenate([np.empty((0, -(-self.n_bits // 8)), np.uint8), *parts]), self.n_bits)
+        pairs = zip(self.segments, self.dead, strict=True)
+        parts = [segment.kept_codes(modality, dead)[1] for segment, dead in pairs]
+        return Codes(np.concatenate([np.empty((0, bytes_of(self.n_bits)), np.uint8), *parts]), self.n_bits)
 
     def place(self, row: int) -> tuple[Segment, int]:
         """The segment of a row and the row within it."""
@@ -133,6 +133,14 @@ class Snapshot:
                 if dead is not None:
                     column = column.filter(pa.array(~dead[start : start + batch.num_rows]))
                 yield from column.to_pylist()
+
+    def ids_where(self, where: str) -> list[str]:
+        """The ids of the items that a filter keeps, in the order of their rows; raises SettingsError."""
+        found: list[str] = []
+        for segment, kept, alive in zip(self.segments, self.kept(where), self._alive, strict=True):
+            rows = np.flatnonzero(kept if alive is None else kept & alive)
+            found += segment.items.take("id", rows).to_pylist()
+        return found
 
     def item(self, row: int) -> Item:
         """The item of a row."""
@@ -180,12 +188,12 @@ class Snapshot:
         masks = None if where is None else self.kept(where)
         ids, distances = [np.empty((len(queries), 0), np.int64)], [np.empty((len(queries), 0), np.int32)]
         for number, segment in enumerate(self.segments):
-            if not len(segment.rows[modality]):
+            if not len(segment.codes[modality]):
                 continue
-            dead = self.dead[number]
+            alive = self._alive[number]
             mask = None if masks is None else masks[number]
-            if dead is not None:
-                mask = ~dead if mask is None else mask & ~dead
+            if alive is not None:
+                mask = alive if mask is None else mask & alive
             hits = segment.index(modality).search(queries, k, where=mask)
             ids.append(hits.ids + self.starts[number])
             distances.append(hits.distances)

@@ -17,7 +17,7 @@ from crossbit.collection.items import FIXED, schema_of
 from crossbit.collection.legacy import read_version_1
 from crossbit.collection.log import Place, read_log
 from crossbit.collection.manifest import MANIFEST, Manifest, SegmentEntry, sound_content
-from crossbit.collection.segment import Segment, memory_segment, open_segment
+from crossbit.collection.segment import memory_segment, open_segment
 from crossbit.collection.snapshot import Snapshot
 from crossbit.encoders import Vocabulary, load_vocabulary
 from crossbit.errors import CrossbitError, FileFormatError
@@ -108,7 +108,7 @@ def _load(path: Path, before: State | None) -> State:
     segments, saved = [], []
     for entry in manifest.segments:
         segments.append(opened.get(entry.name) or open_segment(path / entry.name, entry, manifest.n_bits))
-        saved.append(_removed_rows(path, entry))
+        saved.append(removed_rows(path, entry))
     tail = memory_segment(manifest.n_bits, schema_of({}), [])
     snapshot = Snapshot(manifest.n_bits, (*segments, tail), (*saved, None))
     records, place = read_log(path / manifest.log)
@@ -144,7 +144,8 @@ def _check_hasher(path: Path, manifest: Manifest, hasher: Hasher) -> None:
         )
 
 
-def _removed_rows(path: Path, entry: SegmentEntry) -> Kept | None:
+def removed_rows(path: Path, entry: SegmentEntry) -> Kept | None:
+    """Which rows of a segment are removed, or None where none are; raises FileFormatError for a damaged list."""
     if entry.removed is None:
         return None
     file = path / entry.removed.file
@@ -160,8 +161,3 @@ def _removed_rows(path: Path, entry: SegmentEntry) -> Kept | None:
     dead = np.zeros(entry.n, np.bool_)
     dead[rows] = True
     return dead
-
-
-def names_of(segments: tuple[Segment, ...]) -> list[str]:
-    """The folders of the segments that are on disk."""
-    return [segment.name for segment in segments if segment.name]

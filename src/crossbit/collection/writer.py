@@ -68,7 +68,7 @@ class Writer:
             return additions.outcome
         self.flush()
         additions = Additions(self.state.snapshot, if_exists)
-        with self._tidied():
+        with self.tidied():
             entry = write_segment(self.path, self.state.manifest, additions.fresh(blocks), {})
             if entry is not None:
                 snapshot = self.state.snapshot
@@ -89,7 +89,7 @@ class Writer:
         """Make what stands in the log a segment. Within `changing`."""
         if not self.state.place.number:
             return
-        with self._tidied():
+        with self.tidied():
             snapshot = self.state.snapshot
             blocks = snapshot.segments[-1].blocks(snapshot.dead[-1])
             entry = write_segment(self.path, self.state.manifest, blocks, {})
@@ -97,7 +97,7 @@ class Writer:
 
     def put_together(self, first: int) -> None:
         """Make one segment of those from a number on, and of the log, without what was removed. Within `changing`."""
-        with self._tidied():
+        with self.tidied():
             snapshot = self.state.snapshot
             pairs = list(zip(snapshot.segments, snapshot.dead, strict=True))[first:]
             blocks = (block for segment, dead in pairs for block in segment.blocks(dead))
@@ -153,7 +153,7 @@ class Writer:
         self.state = load_state(self.path, self.state)
 
     @contextmanager
-    def _tidied(self) -> Iterator[None]:
+    def tidied(self) -> Iterator[None]:
         """Whatever happens in the block, nothing that no manifest names is left behind."""
         self.close()
         try:
@@ -163,7 +163,7 @@ class Writer:
 
     def _upgrade(self) -> None:
         """Write a collection of format version 1 in the present format."""
-        with self._tidied():
+        with self.tidied():
             folder = self.path / f"hasher-{new_mark(1)}"
             files = write_hasher(folder, self.state.hasher, self.state.vocabulary)
             manifest = replace(self.state.manifest, hasher_folder=folder.name, hasher_files=files)

@@ -11,6 +11,7 @@ from crossbit.datasets.emoji import emoji_dataset
 from crossbit.datasets.features import read_features
 from crossbit.datasets.folder import folder_dataset
 from crossbit.datasets.from_source import source_dataset
+from crossbit.datasets.legacy_mat import is_mat, read_mat
 from crossbit.datasets.reading import Reading
 from crossbit.encoders import Encoder
 from crossbit.errors import DataError
@@ -27,6 +28,7 @@ __all__ = [
     "folder_dataset",
     "load_dataset",
     "read_features",
+    "read_mat",
     "source_dataset",
 ]
 
@@ -42,11 +44,11 @@ def load_dataset(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Dataset:
-    """A data set by name ("emoji"), from a .npz file of ready features, or from any source of pictures and texts.
+    """A data set by name ("emoji"), from ready features (.npz, .mat), or from a source of pictures and texts.
 
     text_encoder, image_encoder: by name (see `crossbit.encoders.load_text_encoder`) or as they are, for data sets that
     are encoded here. duplicates: what a .npz file whose queries stand in the database too gives, see `read_features`.
-    seed: draws the split of a source; the other two have theirs. reading: how a source is read.
+    seed: draws a split where there is none. reading: how a source is read.
     cache: where features are kept, by default the user's cache folder. progress: steps of the encoding.
 
     Raises DataError for what is none of these, and what the loader of the source raises.
@@ -56,8 +58,12 @@ def load_dataset(
     path = Path(source)
     if path.suffix == ".npz":
         return read_features(path, duplicates=duplicates)
+    if is_mat(path):
+        return read_mat(path, duplicates=duplicates, seed=seed)
     if not path.exists() and not glob.has_magic(str(source)):
-        raise DataError(f"There is no data set {str(source)!r}: expected emoji, a .npz file of features, {KINDS}.")
+        raise DataError(
+            f"There is no data set {str(source)!r}: expected emoji, a .npz or .mat file of features, {KINDS}."
+        )
     reading = reading or Reading()
     return source_dataset(
         reading.open(source),

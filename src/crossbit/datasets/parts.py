@@ -1,8 +1,10 @@
-"""A source with its pictures encoded, some hundred items at a time; what cannot be used is named and stops nothing."""
+"""A source with its pictures encoded, a shard at a time; what cannot be used is named and stops nothing."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,8 +14,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.encoders import Encoder, Skipped, encode_cached
-from crossbit.encoders.cache import SHARD
+from crossbit.encoders import EncodedStore, Encoder, Skipped, default_cache_folder, encode_stream
+from crossbit.encoders.shards import Shard
+from crossbit.errors import FileFormatError, MismatchError
 from crossbit.files import write_whole
 from crossbit.pairs import Features
 from crossbit.progress import Progress, Step, silent
@@ -50,31 +53,49 @@ class Part:
 def picture_parts(
     source: Source, painter: Encoder, cache: Path | None = None, progress: Progress = silent
 ) -> Iterator[Part]:
-    """The items of a source in order, their pictures encoded; memory is bounded by one part."""
-    total = source.count()
-    done = 0
+    """The items of a source in order, their pictures encoded; memory is bounded by one part.
+
+    Features are kept under `cache` (default: the user's cache folder) for this source, as it stands, and this
+    encoder: the same again is read, and what was stopped goes on. progress: steps of the encoding.
+    """
     numbered = enumerate(source.records())
-    while stretch := list(islice(numbered, SHARD)):
-        done += len(stretch)
-        yield _part(stretch, painter, cache)
-        progress(Step("encode pictures", done, max(total or 0, done)))
+    for shard in _encoded(source, painter, cache, progress).shards():
+        yield _part(numbered, shard, painter.width)
 
 
-def _part(stretch: Sequence[tuple[int, Record]], painter: Encoder, cache: Path | None) -> Part:
-    left_out = {row: LeftOut.of(row, record) for row, record in stretch if record.problem}
-    usable = [(row, record) for row, record in stretch if row not in left_out]
-    painted = [(row, record) for row, record in usable if record.picture is not None]
-    encoded = encode_cached(painter, [record.picture for _, record in painted], cache)
-    for skip in encoded.skipped:
-        row, record = painted[skip.row]
-        left_out[row] = LeftOut.of(row, record, skip.reason)
-    kept = [(row, record) for row, record in usable if row not in left_out]
-    image = np.zeros((len(kept), painter.width), np.float32)
-    has_image = np.array([record.picture is not None for _, record in kept], dtype=np.bool_)
-    image[has_image] = encoded.features
-    records = tuple(record if isinstance(record.picture, Path) else replace(record, picture=None) for _, record in kept)
-    rows = np.array([row for row, _ in kept], dtype=np.int64)
-    return Part(rows, records, image, has_image, tuple(left_out[row] for row in sorted(left_out)))
+def _encoded(source: Source, painter: Encoder, cache: Path | None, progress: Progress) -> EncodedStore:
+    """The features of a source's pictures on disk; what is damaged there is made again."""
+    about = "\0".join((source.name, source.fingerprint(), painter.fingerprint()))
+    key = hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    folder = (cache or default_cache_folder()) / "sources" / key
+
+    def told(step: Step) -> None:
+        progress(replace(step, stage="encode pictures"))
+
+    try:
+        return encode_stream(source, {"image": painter}, folder, progress=told)
+    except (FileFormatError, MismatchError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return encode_stream(source, {"image": painter}, folder, progress=told)
+
+
+def _part(numbered: Iterator[tuple[int, Record]], shard: Shard, width: int) -> Part:
+    """The next items of a source with the shard of their features; contents of pictures are let go one by one."""
+    feature_row = {int(row): place for place, row in enumerate(shard.rows["image"])}
+    reasons = {left.row: left.reason for left in shard.skipped if left.what == "image"}
+    rows: list[int] = []
+    records: list[Record] = []
+    left_out: list[LeftOut] = []
+    for row, record in islice(numbered, len(shard)):
+        if record.problem or row in reasons:
+            left_out.append(LeftOut.of(row, record, reasons.get(row, "")))
+        else:
+            rows.append(row)
+            records.append(record if isinstance(record.picture, Path) else replace(record, picture=None))
+    has_image = np.array([row in feature_row for row in rows], dtype=np.bool_)
+    image = np.zeros((len(rows), width), np.float32)
+    image[has_image] = shard.features["image"][[feature_row[row] for row in rows if row in feature_row]]
+    return Part(np.array(rows, dtype=np.int64), tuple(records), image, has_image, tuple(left_out))
 
 
 class Contents(Sequence[bytes]):

@@ -10,6 +10,7 @@ from typing import Any
 from crossbit.encoders.bag_of_words import BagOfWords
 from crossbit.encoders.efficientnet import EfficientNetLite0
 from crossbit.encoders.encoder import Encoder
+from crossbit.encoders.hub_names import HUB, hub_encoder, hub_pictures, hub_texts
 from crossbit.encoders.minilm import MiniLM
 from crossbit.encoders.tf_idf import TfIdf
 from crossbit.encoders.vocabulary import Vocabulary, load_vocabulary, vocabulary_of
@@ -17,14 +18,15 @@ from crossbit.errors import MismatchError, SettingsError
 
 IMAGE_ENCODER, TEXT_ENCODER = "efficientnet-lite0", "minilm"
 OWN = "own:"
-_FORMS = "own:package.module:Class"
+_FORMS = "hub:PACKAGE/NAME and own:package.module:Class"
 
 
 def load_text_encoder(name: str, texts: Sequence[str] = ()) -> Encoder:
     """A text encoder by name.
 
-    name: "minilm"; "bag-of-words" or "tf-idf", whose vocabulary is that of the training texts given;
-    "own:package.module:Class" for a class of one's own.
+    name: "minilm"; "bag-of-words" or "tf-idf", whose vocabulary is that of the training texts given; a model of the
+    Hugging Face hub or a folder with its files, as "hub:transformers/NAME", "hub:open_clip/NAME" or
+    "hub:sentence-transformers/NAME"; "own:package.module:Class" for a class of one's own.
 
     Raises SettingsError for another name, and what the encoder raises where it cannot be loaded.
     """
@@ -34,16 +36,24 @@ def load_text_encoder(name: str, texts: Sequence[str] = ()) -> Encoder:
         return BagOfWords.fit(texts)
     if name == "tf-idf":
         return TfIdf.fit(texts)
+    if name.startswith(HUB):
+        return hub_texts(name)
     return _other(name, "text", f"{TEXT_ENCODER}, bag-of-words, tf-idf")
 
 
 def load_image_encoder(name: str) -> Encoder:
-    """A picture encoder by name: "efficientnet-lite0", or "own:package.module:Class" for a class of one's own.
+    """A picture encoder by name.
+
+    name: "efficientnet-lite0"; a model of the Hugging Face hub or a folder with its files, as
+    "hub:transformers/NAME", "hub:open_clip/NAME" or "hub:timm/NAME"; "own:package.module:Class" for a class of one's
+    own.
 
     Raises SettingsError for another name, and what the encoder raises where it cannot be loaded.
     """
     if name == IMAGE_ENCODER:
         return EfficientNetLite0()
+    if name.startswith(HUB):
+        return hub_pictures(name)
     return _other(name, "image", IMAGE_ENCODER)
 
 
@@ -59,8 +69,8 @@ def _own(name: str) -> Encoder:
         made: Encoder = getattr(importlib.import_module(module), attribute)()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"The encoder {name!r} cannot be made ({error}); expected {_FORMS}, a class that Python can import and "
-            "that is called without arguments."
+            f"The encoder {name!r} cannot be made ({error}); expected own:package.module:Class, a class that "
+            "Python can import and that is called without arguments."
         ) from error
     missing = [part for part in ("width", "fingerprint", "encode") if not hasattr(made, part)]
     if missing:
@@ -72,6 +82,9 @@ def encoder_of(
     fingerprint: str, vocabulary: Path | Vocabulary | Mapping[str, Any] | None = None, *, encoder: Encoder | None = None
 ) -> Encoder:
     """The encoder with a fingerprint, such as a hasher carries.
+
+    A model of the hub is found where its files were fetched before; nothing is fetched for a fingerprint, since that
+    may come with a file of somebody else's.
 
     vocabulary: that of a bag of words or of TF-IDF, as its file, the encoder itself, or what a hasher carries of it
     (`hasher.vocabulary`). encoder: one to try besides those that crossbit knows.
@@ -90,11 +103,27 @@ def encoder_of(
     for known_fingerprint, make in known:
         if known_fingerprint == fingerprint:
             return make()
+    if fingerprint.startswith(HUB):
+        return _from_hub(fingerprint)
     raise MismatchError(
         f"No encoder known here has the fingerprint {fingerprint!r}; there are {', '.join(each for each, _ in known)}. "
         "Encode with the encoder the features came from (a bag of words or TF-IDF needs its vocabulary, an encoder of "
         "your own its name)."
     )
+
+
+def _from_hub(fingerprint: str) -> Encoder:
+    name = fingerprint.partition("#")[0]
+    try:
+        found = hub_encoder(fingerprint)
+    except SettingsError as error:
+        raise MismatchError(f"The features come from {fingerprint}. {error}") from error
+    if found.fingerprint() != fingerprint:
+        raise MismatchError(
+            f"The features come from {fingerprint}; what is called {name} here is {found.fingerprint()}. Get the files "
+            "of that time, or encode and fit again with these."
+        )
+    return found
 
 
 def _vocabulary(given: Path | Vocabulary | Mapping[str, Any]) -> Vocabulary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -81,6 +81,12 @@ class Preparation:
         """What `to_json` gave."""
         plain: dict[str, Any] = dict(values)
         return cls(**plain | {name: tuple(plain[name]) for name in ("mean", "std")})
+
+
+def of_255(values: Sequence[float]) -> tuple[float, float, float]:
+    """Three numbers on the scale 0 to 1, as models' files give them, on the scale 0 to 255."""
+    red, green, blue = (255.0 * float(value) for value in values)
+    return red, green, blue
 
 
 def _cropped(picture: Image.Image, side: int, shorter: int, filter_: Image.Resampling) -> Image.Image:

@@ -1,6 +1,8 @@
 """Indexes: codes under ids, searched by Hamming distance."""
 
+from crossbit.index.choice import choose_engine, choose_index
 from crossbit.index.exact import ExactIndex
+from crossbit.index.ivf import IvfIndex, IvfSettings
 from crossbit.index.protocol import Hits, Index
 
-__all__ = ["ExactIndex", "Hits", "Index"]
+__all__ = ["ExactIndex", "Hits", "Index", "IvfIndex", "IvfSettings", "choose_engine", "choose_index"]

@@ -38,7 +38,7 @@ class Address:
                 f"An engine is named as milvus://host:port/name or postgresql://user@host:port/database/name, the name "
                 f"of ASCII letters, digits and _; got {without_password(text)!r}."
             )
-        return cls(parts.scheme, f"{parts.netloc}{before}", name)
+        return cls(parts.scheme, f"{parts.netloc}{before}{'?' * bool(parts.query)}{parts.query}", name)
 
 
 def without_password(text: str) -> str:

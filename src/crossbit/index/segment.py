@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.index.protocol import Ids, kept_by, rows_kept_by
+from crossbit.codes import Codes
+from crossbit.index.protocol import Ids, check_ids, kept_by, rows_kept_by
 from crossbit.kernels import nearest, within
 
 Flags = NDArray[np.bool_]
@@ -88,6 +89,13 @@ def merged(first: Segment, second: Segment) -> Segment:
     parts = first.rows_left(), second.rows_left()
     ids, packed = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     return in_order(ids, packed)
+
+
+def segment_over(codes: Codes, ids: Any) -> tuple[Segment, ...]:
+    """Codes as they are in one segment, or none where there are none; see `ExactIndex.over`."""
+    if not len(codes):
+        return ()
+    return (Segment(codes.packed) if ids is None else in_order(check_ids(ids, len(codes)), codes.packed),)
 
 
 def in_order(ids: Ids, packed: NDArray[np.uint8]) -> Segment:

@@ -7,7 +7,9 @@ interpreter lock. Nothing is compiled at import; the first call compiles and lea
 
 from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, compiled
 from crossbit.kernels.counts import count_distances, count_nearer, count_relevant
+from crossbit.kernels.scores import highest_scores
 from crossbit.kernels.search import all_threads, nearest, within
+from crossbit.kernels.warm import warm_up
 from crossbit.kernels.words import code_words, label_words
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "count_distances",
     "count_nearer",
     "count_relevant",
+    "highest_scores",
     "label_words",
     "nearest",
+    "warm_up",
     "within",
 ]

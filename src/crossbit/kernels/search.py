@@ -34,7 +34,7 @@ def nearest(
     and distances (q, c) int32, c the smaller of k and the number of rows kept.
     """
     queries, codes = as_bytes(queries), as_bytes(codes)
-    flags, n_kept = _flags(kept), len(codes) if kept is None else int(np.count_nonzero(kept))
+    flags, n_kept = flags_of(kept), len(codes) if kept is None else int(np.count_nonzero(kept))
     k = min(k, n_kept)
     if not k or not len(queries):
         return np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int32)
@@ -46,7 +46,7 @@ def nearest(
             return scan_few(queries[some], codes, flags, start, stop, k)
         return scan_nearest(queries[some], codes, flags, start, stop, k)
 
-    answers = _blocks(part, len(queries), len(codes), threads)
+    answers = over_blocks(part, len(queries), len(codes), threads)
     merged = [_merge(block, k) for block in answers]
     return np.concatenate([rows for rows, _ in merged]), np.concatenate([distances for _, distances in merged])
 
@@ -58,13 +58,13 @@ def within(
 
     All queries' rows stand in one array, their distances in a second one; query i has [bounds[i] : bounds[i + 1]].
     """
-    queries, codes, flags = as_bytes(queries), as_bytes(codes), _flags(kept)
+    queries, codes, flags = as_bytes(queries), as_bytes(codes), flags_of(kept)
 
     def part(some: slice, start: int, stop: int) -> tuple[Rows, Rows, Distances]:
         asked, rows, distances = scan_within(queries[some], codes, flags, start, stop, radius)
         return asked + some.start, rows, distances
 
-    answers = [one for block in _blocks(part, len(queries), len(codes), threads) for one in block]
+    answers = [one for block in over_blocks(part, len(queries), len(codes), threads) for one in block]
     asked = np.concatenate([one[0] for one in answers] or [np.empty(0, np.int64)])
     rows = np.concatenate([one[1] for one in answers] or [np.empty(0, np.int64)])
     distances = np.concatenate([one[2] for one in answers] or [np.empty(0, np.int32)])
@@ -86,13 +86,14 @@ def as_bytes(array: NDArray[Any]) -> Bytes:
     return view
 
 
-def _flags(kept: Kept | None) -> Bytes:
+def flags_of(kept: Kept | None) -> Bytes:
+    """A filter as read-only bytes; none at all where everything is kept."""
     flags = np.empty(0, np.uint8) if kept is None else np.ascontiguousarray(kept, dtype=np.bool_).view(np.uint8)
     flags.flags.writeable = False
     return flags
 
 
-def _blocks(part: Callable[[slice, int, int], Part], n_queries: int, n_rows: int, threads: int) -> list[list[Part]]:
+def over_blocks(part: Callable[[slice, int, int], Part], n_queries: int, n_rows: int, threads: int) -> list[list[Part]]:
     """Call part(queries, start, stop) for blocks of queries and, where those are too few, of rows.
 
     Threads take the next block when they have done one, so that a slow one holds nobody up. Gives, for each block of

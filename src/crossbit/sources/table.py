@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -94,9 +95,24 @@ class TableSource:
         yield from (self._record(group) for group in self._groups(seen, row))
 
     def fingerprint(self) -> str:
-        """A hash of the files' names, sizes and times, and of the columns."""
+        """A hash of the names, sizes and times of the files and of the pictures they name, and of the columns."""
         files = self.table.files
-        return files_fingerprint(files, common_folder(files), self.table.kind, self.columns)
+        own = files_fingerprint(files, common_folder(files), self.table.kind, self.columns)
+        if not self.by_path or self.columns.image is None:
+            return own
+        digest = hashlib.sha256(own.encode())
+        for row in self.table.rows(0, [self.columns.image]):
+            digest.update(self._known(row))
+        return digest.hexdigest()[:16]
+
+    def _known(self, row: Row) -> bytes:
+        """Size and time of the picture that a row names; nothing where there is none."""
+        key = self._key(row)
+        try:
+            known = None if key is None else (self.root.folder / key[1]).stat()
+        except (OSError, ValueError):
+            known = None
+        return b"-" if known is None else f"{known.st_size} {known.st_mtime_ns}\n".encode()
 
     def _keys(self) -> frozenset[str]:
         """The columns by which rows belong together."""
