@@ -39,6 +39,7 @@ DOCUMENTS = (
     "docs/confidence.md",
     "docs/scale.md",
     "docs/pixels.md",
+    "docs/export.md",
 )
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
@@ -54,6 +55,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
         "table cost": partial(tables.cost_table, results, 64),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
+        "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
@@ -105,6 +107,23 @@ def _speed_table(path: Path) -> str:
     ]
     told = f"{stored['machine']['processor']}, one thread, {stored['date']}, commit {stored['versions']['commit']}."
     return tables.markdown(["method", "CPU seconds", "peak MiB", "time, KDCMH = 1"], rows) + f"\n\n{told}"
+
+
+def _query_table(path: Path) -> str:
+    if not path.is_file():
+        return tables.NOTHING
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    starts, sizes = stored["cold_start"], stored["export"]["bytes"]
+    rows = [
+        [f"cold start, {name}", f"{starts[name]['wall_seconds']:.2f} s, {starts[name]['cpu_seconds']:.2f} CPU s"]
+        for name in ("torch", "onnx", "item")
+    ]
+    rows.append(["torch / ONNX, CPU", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
+    for data, sides in stored["agreement"].items():
+        rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
+    rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
+    told = f"{stored['machine']['processor']}, one thread, {stored['date']}, load {starts['load_average']}."
+    return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
 
 
 def protocol_table() -> str:
