@@ -113,6 +113,8 @@ def _encode_table(path: Path) -> str:
         one, best = (f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" for ratio in ratios)
         told = f"{speed['pictures']}, {speed['encoder']}, {speed['rounds']} rounds in turns. "
         told += f"The stream is {one} times as fast as the loop on one thread, and {best} times as the fastest loop."
+        if speed["load_average"][0] > speed["machine"]["cores"]:
+            told += " Other programs wanted the same cores meanwhile, so there was no free core to gain: measure again."
         parts += [tables.markdown(["pictures", "a second", "CPU seconds each"], rows), told + _measured(speed)]
     if memory := stored.get("memory"):
         rows = [
