@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pixels
 import plots
@@ -33,12 +34,14 @@ RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "img"
 DOCUMENTS = (
     "README.md",
+    "docs/encoders.md",
     "docs/results.md",
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
     "docs/scale.md",
     "docs/pixels.md",
+    "docs/export.md",
 )
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
@@ -57,7 +60,9 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
         "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
+        "table encode": partial(_encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
+        "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
@@ -99,6 +104,48 @@ def _plot_lines(results: list[Result]) -> str:
     return "\n\n".join(shown) or tables.NOTHING
 
 
+def _encode_table(path: Path) -> str:
+    """Speed, memory and kills of an encoding of any size; each part says when and where it was measured."""
+    if not path.is_file():
+        return tables.NOTHING
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    parts = []
+    if speed := stored.get("speed"):
+        rates, used = speed["pictures_per_second"], speed["cpu_seconds_a_picture"]
+        rows = [[way, f"{rates[way]:.1f}", f"{used[way]:.3f}"] for way in rates]
+        ratios = [speed[name] for name in ("stream_to_loop_one_thread", "stream_to_best_loop")]
+        one, best = (f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" for ratio in ratios)
+        told = f"{speed['pictures']}, {speed['encoder']}, {speed['rounds']} rounds in turns. "
+        told += f"The stream is {one} times as fast as the loop on one thread, and {best} times as the fastest loop."
+        if speed["load_average"][0] > speed["machine"]["cores"]:
+            told += " Other programs wanted the same cores meanwhile, so there was no free core to gain: measure again."
+        parts += [tables.markdown(["pictures", "a second", "CPU seconds each"], rows), told + _measured(speed)]
+    if memory := stored.get("memory"):
+        rows = [
+            [r["encoder"], f"{r['pictures']:,}", f"{r['peak_mib']}", f"{r['largest_worker_peak_mib']}"]
+            for r in memory["runs"]
+        ]
+        header = ["encoder", "pictures", "peak MiB", "peak MiB of the largest worker"]
+        told = "`small` is a random projection of 32 x 32 pixels: what is measured is the stream, not a model."
+        parts += [tables.markdown(header, rows), told + _measured(memory)]
+    if kills := stored.get("kills"):
+        told = f"Killed {kills['kills']} times at random moments in {kills['pictures']:,} pictures with shards of "
+        told += (
+            f"{kills['shard_size']}: at most {kills['encoded_again_most']} pictures were encoded again after a kill, "
+        )
+        told += "and the features were those of one go."
+        parts.append(told + _measured(kills))
+    return "\n\n".join(parts)
+
+
+def _measured(part: Mapping[str, Any]) -> str:
+    where, made = part["machine"], part["versions"]
+    return (
+        f" {where['processor']}, {where['cores']} cores, load {part['load_average'][0]:.0f} at the end, "
+        f"{part['date']}, commit {made['commit']}."
+    )
+
+
 def _speed_table(path: Path) -> str:
     if not path.is_file():
         return tables.NOTHING
@@ -132,6 +179,23 @@ def _walk_choices(path: Path) -> str:
     mean = json.loads(path.read_text(encoding="utf-8"))["mean"]
     lengths = sorted(mean, key=float)
     return tables.markdown(["walk", *lengths], [["agreement", *(f"{mean[length]:.4f}" for length in lengths)]])
+
+
+def _query_table(path: Path) -> str:
+    if not path.is_file():
+        return tables.NOTHING
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    starts, sizes = stored["cold_start"], stored["export"]["bytes"]
+    rows = [
+        [f"cold start, {name}", f"{starts[name]['wall_seconds']:.2f} s, {starts[name]['cpu_seconds']:.2f} CPU s"]
+        for name in ("torch", "onnx", "item")
+    ]
+    rows.append(["torch / ONNX, CPU", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
+    for data, sides in stored["agreement"].items():
+        rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
+    rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
+    told = f"{stored['machine']['processor']}, one thread, {stored['date']}, load {starts['load_average']}."
+    return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
 
 
 def protocol_table() -> str:

@@ -17,7 +17,7 @@ from crossbit.encoders import BagOfWords, Encoded, Skipped
 from crossbit.errors import DataError, SettingsError
 from crossbit.hasher import Hasher, HashFunction, Layer
 from crossbit.sources import Columns, Record, open_source
-from source_makers import LetterCounts, MeanColour, jsonl, pictures, png
+from source_makers import LetterCounts, MeanColour, jsonl, pictures, png, tar
 
 RECORD = Record("a", texts=("one cat", " ", "two cats"), tags=("pet", "grey"))
 
@@ -167,12 +167,15 @@ def test_a_vocabulary_reads_captions_and_tags_together(tmp_path: Path) -> None:
 
 
 def test_contents_are_read_in_any_order(tmp_path: Path) -> None:
-    source = open_source(pictures(tmp_path, *(f"{number}.png" for number in range(5))))
-    contents = Contents(source, np.array([0, 2, 4]))
+    members = [(f"{number}.png", png(10 * number)) for number in range(5)]
+    source = open_source(tar(tmp_path / "s.tar", *members))
+    contents = Contents(source, np.array([0, 2, 4]), (None, None, None))
     assert [contents[place] for place in (0, 1, 2, 1, 0, -1)] == [png(0), png(20), png(40), png(20), png(0), png(40)]
     assert list(contents[1:]) == [png(20), png(40)]
-    (tmp_path / "4.png").unlink()
+    tar(tmp_path / "s.tar", *members[:2])
     assert contents[2] == b""
+    pictures(tmp_path, "a.png", "b.png")
+    assert list(Contents(source, np.array([0, 1]), (tmp_path / "b.png", None))) == [png(10), png(10)]
 
 
 def test_pictures_are_encoded_once_and_again_when_they_change(tmp_path: Path) -> None:

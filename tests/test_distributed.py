@@ -243,7 +243,7 @@ def test_tasks_of_ray_and_one_whose_worker_is_killed(folder: Path, alone: np.nda
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=900,  # the end of a cluster that hangs
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     np.testing.assert_array_equal(np.load(tmp_path / "out" / CODES), alone)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crossbit.codes import Codes
 from crossbit.datasets.dataset import Dataset
-from crossbit.datasets.parts import Contents, LeftOut, picture_parts
+from crossbit.datasets.parts import Contents, LeftOut, paths_of, picture_parts
 from crossbit.datasets.reading import Reading, is_vocabulary, text_features
 from crossbit.encoders import BagOfWords, Encoder, TfIdf, Vocabulary
 from crossbit.errors import DataError
@@ -99,7 +99,7 @@ def code_source(
         has_image=np.concatenate(image.present),
         has_text=np.concatenate(text.present),
         metadata=metadata_columns(records),
-        contents=Contents(source, np.array(rows)),
+        contents=Contents(source, np.array(rows), paths_of(records)),
         left_out=tuple(sorted(left_out, key=lambda item: item.row)),
         encoders={"image": image_encoder.fingerprint(), "text": text_encoder.fingerprint()},
         vocabulary=text_encoder if isinstance(text_encoder, BagOfWords | TfIdf) else None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from crossbit.datasets.dataset import Dataset, without_duplicates
-from crossbit.datasets.parts import Contents, LeftOut, picture_parts
+from crossbit.datasets.parts import Contents, LeftOut, paths_of, picture_parts
 from crossbit.datasets.reading import Reading, is_vocabulary, text_features
 from crossbit.encoders import BagOfWords, Encoder, TfIdf, load_image_encoder, load_text_encoder
 from crossbit.errors import DataError
@@ -71,7 +71,7 @@ def source_dataset(
         pairs=pairs,
         split=split,
         captions=tuple(reading.caption(record) for record in found.records),
-        pictures=Contents(source, np.array(found.rows)),
+        pictures=Contents(source, np.array(found.rows), paths_of(found.records)),
         encoders={"image": painter.fingerprint(), "text": writer.fingerprint()},
         skipped=(*found.left_out, *same_places),
         revision=f"{pairs.fingerprint()}-{split.fingerprint()}",

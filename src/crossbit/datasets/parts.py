@@ -98,16 +98,22 @@ def _part(numbered: Iterator[tuple[int, Record]], shard: Shard, width: int) -> P
     return Part(np.array(rows, dtype=np.int64), tuple(records), image, has_image, tuple(left_out))
 
 
+def paths_of(records: Sequence[Record]) -> tuple[Path | None, ...]:
+    """Where the pictures of records are files of their own."""
+    return tuple(record.picture if isinstance(record.picture, Path) else None for record in records)
+
+
 class Contents(Sequence[bytes]):
     """The picture files' contents of some items of a source, read again when asked for.
 
-    Asked for in order, as a collection does, the source is read once; asked for out of order, it is read from there.
-    An item without a picture gives b"".
+    A picture that is a file of its own is read from there. One that lies in the source itself is cheap when asked for
+    in order, as a collection does; out of order, the source is read from there on. b"" for an item without a picture,
+    and where it is gone.
     """
 
-    def __init__(self, source: Source, rows: NDArray[np.int64]) -> None:
-        """rows: places in the source."""
-        self._source, self._rows = source, rows
+    def __init__(self, source: Source, rows: NDArray[np.int64], paths: Sequence[Path | None]) -> None:
+        """rows: places in the source. paths: of those pictures that are files, else None."""
+        self._source, self._rows, self._paths = source, rows, paths
         self._at = 0
         self._stream: Iterator[Record] | None = None
 
@@ -121,14 +127,20 @@ class Contents(Sequence[bytes]):
     def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes]:
         """The content of one picture, or those of a part of the items."""
         if isinstance(place, slice):
-            return Contents(self._source, self._rows[place])
+            return Contents(self._source, self._rows[place], self._paths[place])
+        path = self._paths[place]
+        if path is not None:
+            try:
+                return path.read_bytes()
+            except OSError:  # gone since it was encoded
+                return b""
         wanted = int(self._rows[place])
         if self._stream is None or wanted < self._at:
             self._stream, self._at = self._source.records(wanted), wanted
         for record in self._stream:
             self._at += 1
             if self._at > wanted:
-                return record.picture.read_bytes() if isinstance(record.picture, Path) else record.picture or b""
+                return record.picture if isinstance(record.picture, bytes) else b""
         return b""  # the source has become shorter
 
 
