@@ -2,7 +2,8 @@
 
     python benchmarks/speed/train.py
 
-fashion6k, 64 bits, seed 0, one thread, one process at a time; the machine should be idle, since other work adds to CPU seconds. Written to train.json.
+fashion6k, 64 bits, seed 0, one thread, one process at a time. The machine should be idle, since other work adds to
+CPU seconds. Written to train.json.
 """
 
 from __future__ import annotations
