@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import collection_tables
 import pixels
 import plots
 import reliability
@@ -42,6 +43,7 @@ DOCUMENTS = (
     "docs/scale.md",
     "docs/pixels.md",
     "docs/export.md",
+    "docs/collection.md",
 )
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
@@ -72,6 +74,8 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "origin of sizes": sizing.origin,
         "table pixels": pixels.table,
         "table pixels reference": partial(pixels.reference, results),
+        "table collection": collection_tables.speed_table,
+        "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
     for preset in ("PALL", "P50"):
