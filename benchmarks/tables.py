@@ -22,6 +22,7 @@ import collection_tables
 import pixels
 import plots
 import reliability
+import search_tables
 import sizing
 from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
@@ -36,6 +37,7 @@ IMAGES = ROOT / "docs" / "img"
 DOCUMENTS = (
     "README.md",
     "docs/encoders.md",
+    "docs/search.md",
     "docs/results.md",
     "docs/methods.md",
     "docs/protocols.md",
@@ -78,6 +80,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
+    made |= search_tables.blocks()
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
@@ -236,7 +239,7 @@ def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
         after = tables.fill_blocks(before, made)
         if after != before:
             stale[path] = after.encode()
-    for name, drawn in {**plots.plots(results), **reliability.plot()}.items():
+    for name, drawn in {**plots.plots(results), **reliability.plot(), **search_tables.plots()}.items():
         path = IMAGES / name
         if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
             stale[path] = drawn
