@@ -28,7 +28,6 @@ import numpy as np
 
 from crossbit import Hasher, HashFunction
 from crossbit.collection import Collection, Items, check_collection, writer
-from crossbit.experiment.run import machine, versions
 from crossbit.files import write_whole
 from crossbit.hasher import Layer
 
@@ -141,7 +140,7 @@ def contents(place: Path) -> Model:
 def run(kills: int, seed: int, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Kill so many times; raises AssertionError at the first loss."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crossbit.collection"])
+    context.set_forkserver_preload(["__main__", "crossbit.collection"])
     during, acknowledged = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "collection"
@@ -166,10 +165,10 @@ def main() -> int:
     if options.out == "-":
         print(json.dumps(result))
     else:
-        write_whole(
-            Path(options.out),
-            (json.dumps(result | {"machine": machine(), "versions": versions()}, indent=1) + "\n").encode(),
-        )
+        from crossbit.experiment.run import machine, versions  # here, so that the processes that are killed start fast
+
+        stored = result | {"machine": machine(), "versions": versions()}
+        write_whole(Path(options.out), (json.dumps(stored, indent=1) + "\n").encode())
     return 0
 
 

@@ -18,9 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import collection_tables
 import pixels
 import plots
 import reliability
+import search_tables
 import sizing
 from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
@@ -35,6 +37,7 @@ IMAGES = ROOT / "docs" / "img"
 DOCUMENTS = (
     "README.md",
     "docs/encoders.md",
+    "docs/search.md",
     "docs/results.md",
     "docs/methods.md",
     "docs/protocols.md",
@@ -42,6 +45,7 @@ DOCUMENTS = (
     "docs/scale.md",
     "docs/pixels.md",
     "docs/export.md",
+    "docs/collection.md",
 )
 LENGTHS = (16, 32, 64, 128)
 RIVALS = ("jdsh", "djsrh", "cca-itq")
@@ -76,8 +80,11 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "origin of sizes": sizing.origin,
         "table pixels": pixels.table,
         "table pixels reference": partial(pixels.reference, results),
+        "table collection": collection_tables.speed_table,
+        "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
+    made |= search_tables.blocks()
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
@@ -259,7 +266,7 @@ def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
         after = tables.fill_blocks(before, made)
         if after != before:
             stale[path] = after.encode()
-    for name, drawn in {**plots.plots(results), **reliability.plot()}.items():
+    for name, drawn in {**plots.plots(results), **reliability.plot(), **search_tables.plots()}.items():
         path = IMAGES / name
         if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
             stale[path] = drawn

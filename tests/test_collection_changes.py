@@ -178,7 +178,7 @@ class History(RuleBasedStateMachine):
 def test_random_histories_agree_with_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_HISTORY", str(tmp_path / "history"))
     machine = History.TestCase
-    machine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, derandomize=True)
+    machine.settings = settings(max_examples=20, stateful_step_count=20, deadline=None, derandomize=True)
     machine().runTest()
 
 

@@ -34,7 +34,7 @@ import crossbit  # noqa: E402
 from crossbit.codes import Codes  # noqa: E402
 from crossbit.files import write_whole  # noqa: E402
 from crossbit.index import ExactIndex, IvfIndex  # noqa: E402
-from crossbit.kernels import nearest  # noqa: E402
+from crossbit.kernels import nearest, warm_up  # noqa: E402
 from crossbit.testing.index import recall_of  # noqa: E402
 
 Row = dict[str, Any]
@@ -193,7 +193,8 @@ def ivf_rows(packed: np.ndarray, queries: np.ndarray) -> Iterator[Row]:
 
 
 def change_rows(packed: np.ndarray) -> Iterator[Row]:
-    """Opening a mapped file, adding and removing."""
+    """Opening a mapped file, adding and removing; the loops are compiled before."""
+    warm_up()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "codes.npy"
         np.save(path, packed)
@@ -221,17 +222,17 @@ def change_rows(packed: np.ndarray) -> Iterator[Row]:
 
 PROGRAM = """
 import sys, time
-begin = time.perf_counter()
+begin = time.process_time()
 import numpy as np
 from crossbit import kernels
-imported = time.perf_counter()
+imported = time.process_time()
 kernels.warm_up()
-print(round(imported - begin, 3), round(time.perf_counter() - imported, 3))
+print(round(imported - begin, 3), round(time.process_time() - imported, 3))
 """
 
 
 def first_call_row() -> Row:
-    """Seconds of the first calls in a new process, with nothing in the cache of compiled code and with it."""
+    """CPU seconds of the first calls in a new process, with nothing in the cache of compiled code and with it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"NUMBA_CACHE_DIR": folder}
         told = [

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from crossbit.collection.filters import KINDS
 from crossbit.collection.items import BATCH, FIXED
 from crossbit.errors import FileFormatError
 
@@ -39,11 +40,13 @@ class Batches:
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
             schema = reader.schema
-            fits = schema.names[: len(FIXED)] == FIXED.names and pa.schema(list(schema)[: len(FIXED)]).equals(FIXED)
-            if not fits or reader.num_record_batches != -(-n // BATCH):
-                raise FileFormatError(f"{path} does not hold the {n} items of a collection. {WHAT_TO_DO}")
-        except (pa.ArrowException, OSError) as error:
+            fits = pa.schema(list(schema)[: len(FIXED)]).equals(FIXED) and len(set(schema.names)) == len(schema)
+            fits &= all(field.type in KINDS for field in list(schema)[len(FIXED) :])
+            fits &= reader.num_record_batches == -(-n // BATCH)
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise FileFormatError(f"{path} cannot be read: {error}. {WHAT_TO_DO}") from error
+        if not fits:
+            raise FileFormatError(f"{path} does not hold the {n} items of a collection. {WHAT_TO_DO}")
 
         lengths = [min(BATCH, n - start) for start in range(0, n, BATCH)]
 
@@ -51,7 +54,7 @@ class Batches:
             try:
                 batch = reader.get_batch(number)
                 batch.validate(full=True)
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, ValueError) as error:
                 raise FileFormatError(f"{path} is damaged: {error}. {WHAT_TO_DO}") from error
             if batch.num_rows != lengths[number]:
                 raise FileFormatError(f"{path} is damaged: its batch {number} has {batch.num_rows} rows. {WHAT_TO_DO}")
