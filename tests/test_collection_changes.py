@@ -238,7 +238,7 @@ def test_a_second_writer_is_told_who_writes_and_readers_go_on(place: Collection)
 def test_what_the_commands_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    from crossbit.cli import app
+    from crossbit.cli.app import app
 
     place = Collection.create(tmp_path / "c", hasher_of())
     add(place, ["a", "b", "c"])

@@ -131,7 +131,7 @@ def test_searches_go_on_and_changes_wait_while_it_migrates(tmp_path: Path) -> No
 def test_the_command_migrates_from_a_source(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from crossbit.cli import app
+    from crossbit.cli.app import app
 
     n = 60
     rng = np.random.default_rng(1)

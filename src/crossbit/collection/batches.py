@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from crossbit.collection.filters import KINDS
+from crossbit.collection.filters import KINDS, as_places
 from crossbit.collection.items import BATCH, FIXED
 from crossbit.errors import FileFormatError
 
@@ -95,12 +95,12 @@ class Batches:
         parts = []
         for number in np.unique(numbers):
             inside = rows[order[numbers[order] == number]] - self._starts[number]
-            parts.append(self.batch(int(number)).column(column).take(pa.array(inside)))
+            parts.append(self.batch(int(number)).column(column).take(as_places(inside)))
         if not parts:
             return pa.nulls(0, self.schema.field(column).type)
         back = np.empty(len(rows), np.int64)
         back[order] = np.arange(len(rows))
-        return pa.concat_arrays(parts).take(pa.array(back))
+        return pa.concat_arrays(parts).take(as_places(back))
 
 
 WHAT_TO_DO = "Look with  crossbit check  and mend with  crossbit check --repair, or restore a copy."

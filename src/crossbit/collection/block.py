@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossbit.collection.filters import as_mask, booleans
+
 Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, Modality] = ("image", "text")
 
@@ -52,7 +54,7 @@ class Block:
             codes[modality] = self.codes[modality][inside]
             if modality in self.features:
                 features[modality] = self.features[modality][inside]
-        return Block(self.batch.filter(pa.array(kept)), codes, features)
+        return Block(self.batch.filter(as_mask(kept)), codes, features)
 
     def dense(self, modality: Modality) -> Packed:
         """Codes (n, bytes) with zeros where an item lacks the modality."""
@@ -64,8 +66,7 @@ class Block:
 
 def present_in(batch: pa.RecordBatch, modality: Modality) -> Kept:
     """Which rows of a batch have a modality, (n,) bool."""
-    present: Kept = batch.column(f"has_{modality}").to_numpy(zero_copy_only=False)
-    return present
+    return booleans(batch.column(f"has_{modality}"))
 
 
 def same_items(left: Block, right: Block) -> Kept:
@@ -82,7 +83,7 @@ def same_items(left: Block, right: Block) -> Kept:
         else:
             both = pc.and_(pc.is_null(columns[0]), pc.is_null(columns[1]))
             equal = pc.or_(pc.fill_null(pc.equal(*columns), False), both)
-        same &= equal.to_numpy(zero_copy_only=False)
+        same &= booleans(equal)
     for modality in MODALITIES:
         same &= (left.dense(modality) == right.dense(modality)).all(axis=1)
     return same

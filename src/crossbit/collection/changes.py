@@ -12,6 +12,7 @@ import pyarrow as pa
 from crossbit.codes import bytes_of
 from crossbit.collection.batches import WHAT_TO_DO
 from crossbit.collection.block import MODALITIES, Block, Modality, Packed, Real
+from crossbit.collection.ids import id_column
 from crossbit.collection.items import FIXED, conform, metadata_kinds, schema_of
 from crossbit.collection.log import Record
 from crossbit.collection.segment import Segment, memory_segment
@@ -92,7 +93,7 @@ def apply_records(snapshot: Snapshot, records: Iterable[Record]) -> Snapshot:
     kept = [np.zeros(len(block), np.bool_) for block in blocks]
     for number, row in last.values():
         kept[number][row] = True
-    rows = snapshot.find(pa.array(list(touched), pa.string()))
+    rows = snapshot.find(id_column(list(touched)))
     changed = snapshot.without(rows[rows >= 0]) if (rows >= 0).any() else snapshot
     return appended(changed, [block.filter(mask) for block, mask in zip(blocks, kept, strict=True)])
 

@@ -45,8 +45,20 @@ def kept_rows(condition: Condition, batch: pa.RecordBatch) -> NDArray[np.bool_]:
         raise SettingsError(f"The filter cannot be run: {error}") from error
     if isinstance(found, pa.Scalar):
         return np.full(batch.num_rows, found.as_py() is True)
-    kept: NDArray[np.bool_] = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
-    return kept
+    return booleans(found)
+
+
+def booleans(column: pa.Array) -> NDArray[np.bool_]:
+    """A boolean column as (n,) bool, nulls as False.
+
+    Not Arrow's to_numpy: that imports pandas where it is installed, which takes longer than opening a collection.
+    """
+    if column.null_count:
+        column = pc.fill_null(column, False)
+    if not len(column):
+        return np.empty(0, np.bool_)
+    bits = np.unpackbits(np.frombuffer(column.buffers()[1], np.uint8), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(np.bool_)
 
 
 def _run(condition: Condition, batch: pa.RecordBatch) -> Any:
@@ -99,3 +111,13 @@ def batch_column(batch: pa.RecordBatch, column: Column) -> pa.Array:
     found = batch.column(place)
     wanted = ARROW_TYPES[column.kind]
     return found if found.type == wanted else found.cast(wanted)
+
+
+def as_mask(kept: NDArray[np.bool_]) -> pa.Array:
+    """Booleans as a column (see `booleans` for why not by Arrow's array())."""
+    return pa.Array.from_buffers(pa.bool_(), len(kept), [None, pa.py_buffer(np.packbits(kept, bitorder="little"))])
+
+
+def as_places(rows: NDArray[Any]) -> pa.Array:
+    """Row numbers as a column (see `booleans` for why not by Arrow's array())."""
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])

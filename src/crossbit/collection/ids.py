@@ -5,6 +5,7 @@ A hash only points to where an id may stand; the id that stands there is compare
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,31 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from crossbit.errors import DataError
+
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
 _START = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
+
+
+def id_column(ids: Sequence[str]) -> pa.Array:
+    """Ids as a column; raises DataError for what is no Unicode text.
+
+    Not Arrow's array(): that imports pandas where it is installed, which takes longer than opening a collection.
+    """
+    try:
+        encoded = [name.encode() for name in ids]
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise DataError(f"Ids are Unicode text; {error}.") from error
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(name) for name in encoded], out=offsets[1:])
+    if offsets[-1] >= 1 << 31:
+        raise DataError("So many ids are given in parts, of less than 2 GiB each.")
+    data = pa.py_buffer(b"".join(encoded))
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets.astype(np.int32)), data)
 
 
 def hash_ids(column: pa.Array) -> Hashes:

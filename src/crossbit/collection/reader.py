@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossbit.codes import Codes
 from crossbit.collection.block import Modality
 from crossbit.collection.conditions import Plain
 from crossbit.collection.hits import Hit, Wanted, check_modality, checked_k, search_snapshot
+from crossbit.collection.ids import id_column
 from crossbit.collection.manifest import Manifest
 from crossbit.collection.prepared import OTHER
 from crossbit.collection.snapshot import Item, Snapshot
@@ -196,11 +196,3 @@ class Reader(ABC):
         found = search_snapshot(snapshot, state.hasher.calibration, code, checked_k(k) + 1, wanted)[0]
         others = [hit for hit in found if hit.row != row][:k]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
-
-
-def id_column(ids: Sequence[str]) -> pa.Array:
-    """Ids as a column; raises DataError for what is no text."""
-    try:
-        return pa.array(ids, pa.string())
-    except (pa.ArrowException, ValueError, TypeError) as error:
-        raise DataError(f"Ids are Unicode text; {error}.") from error

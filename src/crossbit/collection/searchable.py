@@ -16,12 +16,12 @@ from crossbit.collection.additions import Added, IfExists
 from crossbit.collection.block import Modality
 from crossbit.collection.build import build_folder
 from crossbit.collection.commit import commit, new_mark, write_hasher, write_segment
-from crossbit.collection.ids import Rows
+from crossbit.collection.ids import Rows, id_column
 from crossbit.collection.items import Items
 from crossbit.collection.manifest import Manifest
 from crossbit.collection.migrate import CodesOf, FeaturesOf, Migrated, migrate
 from crossbit.collection.prepared import Given, Prepared, Without, check_vocabulary
-from crossbit.collection.reader import Reader, id_column
+from crossbit.collection.reader import Reader
 from crossbit.collection.state import State, load_state
 from crossbit.collection.writer import Writer
 from crossbit.encoders import Vocabulary

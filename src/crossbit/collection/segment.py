@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.batches import WHAT_TO_DO, Batches
 from crossbit.collection.block import MODALITIES, Block, Kept, Modality, Packed, Real, present_in
+from crossbit.collection.filters import as_places, booleans
 from crossbit.collection.ids import Hashes, IdTable, Rows, hash_ids
 from crossbit.collection.items import conform
 from crossbit.collection.manifest import SegmentEntry
@@ -84,7 +85,7 @@ class Segment:
                     f"{self.name}/{ID_ROWS} is damaged: it names rows that are not there. {WHAT_TO_DO}"
                 )
             stored = self.items.take("id", rows)
-            equal = pa.compute.equal(stored, names.take(pa.array(asked))).to_numpy(zero_copy_only=False)
+            equal = booleans(pa.compute.equal(stored, names.take(as_places(asked))))
             found[asked[equal]] = rows[equal]
         return found
 
@@ -150,7 +151,9 @@ def memory_segment(n_bits: int, schema: pa.Schema, blocks: Sequence[Block], hash
 def no_items(n_bits: int, schema: pa.Schema) -> Block:
     """A block of no items."""
     none = np.empty((0, bytes_of(n_bits)), np.uint8)
-    return Block(pa.RecordBatch.from_pylist([], schema=schema), dict.fromkeys(MODALITIES, none))
+    # Not from_pylist: that imports pandas where it is installed, which takes longer than opening a collection.
+    columns = [pa.nulls(0, field.type) for field in schema]
+    return Block(pa.RecordBatch.from_arrays(columns, schema=schema), dict.fromkeys(MODALITIES, none))
 
 
 def open_segment(folder: Path, entry: SegmentEntry, n_bits: int) -> Segment:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.block import MODALITIES, Kept, Modality
 from crossbit.collection.conditions import Column, Plain
-from crossbit.collection.filters import batch_column, kept_rows
-from crossbit.collection.ids import Rows, hash_ids
+from crossbit.collection.filters import as_mask, batch_column, kept_rows
+from crossbit.collection.ids import Rows, hash_ids, id_column
 from crossbit.collection.items import FIXED, metadata_kinds
 from crossbit.collection.segment import Segment
 from crossbit.collection.where import parse_where
@@ -115,10 +115,7 @@ class Snapshot:
 
     def row_of(self, item_id: str) -> int:
         """The row of an item by its id; raises DataError when there is none."""
-        try:
-            row = int(self.find(pa.array([item_id], pa.string()))[0])
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            raise DataError(f"An id is Unicode text; got {item_id!r}.") from error
+        row = int(self.find(id_column([item_id]))[0])
         if row < 0:
             first = next(self.ids(), None)
             hint = "it is empty" if first is None else f"the first is {first!r}"
@@ -131,7 +128,7 @@ class Snapshot:
             for start, batch in segment.items:
                 column = batch.column("id")
                 if dead is not None:
-                    column = column.filter(pa.array(~dead[start : start + batch.num_rows]))
+                    column = column.filter(as_mask(~dead[start : start + batch.num_rows]))
                 yield from column.to_pylist()
 
     def ids_where(self, where: str) -> list[str]:
@@ -218,7 +215,7 @@ class Snapshot:
                 kept = np.ones(batch.num_rows, np.bool_) if dead is None else ~dead[inside]
                 if masks is not None:
                     kept &= masks[number][inside]
-                values = batch_column(batch, Column(column, kinds[column])).filter(pa.array(kept))
+                values = batch_column(batch, Column(column, kinds[column])).filter(as_mask(kept))
                 for pair in pc.value_counts(values).to_pylist():
                     counted[pair["values"]] = counted.get(pair["values"], 0) + pair["counts"]
         ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0] is None, str(pair[0])))
