@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pixels",),
     ("experiment", "report", "collection", "tables"),
     ("testing",),  # public, held apart: no other part of the package imports it
-    ("cli", "service"),
+    ("cli", "service", "client"),
 )
 
 # The only files that import a package which plain `pip install crossbit` does not bring.
@@ -44,8 +44,18 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("methods", "pixels"),
 }
+# Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
+WHOLE_PARTS: dict[str, set[str]] = {
+    "torch": TORCH_PARTS,
+    "fastapi": {"service"},
+    "prometheus_client": {"service"},
+    "pydantic": {"service", "client"},
+    "starlette": {"service"},
+    "uvicorn": {"service"},
+}
 ADAPTERS: dict[str, set[str]] = {
     "faiss": {"index/ivf.py"},
+    "httpx": {"client/connection.py"},
     "torch": {
         "encoders/backbones.py",
         "encoders/efficientnet.py",
@@ -210,8 +220,8 @@ def test_optional_packages_are_imported_in_their_adapters_only() -> None:
             package = package_of(name)
             if package in sys.stdlib_module_names | required_packages() | {"crossbit"}:
                 continue
-            in_torch_part = package == "torch" and source.part in TORCH_PARTS and source.path != "methods/__init__.py"
-            if not in_torch_part and source.path not in ADAPTERS.get(package, set()):
+            in_whole_part = source.part in WHOLE_PARTS.get(package, set()) and source.path != "methods/__init__.py"
+            if not in_whole_part and source.path not in ADAPTERS.get(package, set()):
                 wrong.append(f"{source.path}:{line} imports {package}")
     assert not wrong, "optional packages belong in the one file that adapts them:\n" + "\n".join(wrong)
 
@@ -239,6 +249,19 @@ def test_adapters_import_their_package_only_when_it_is_used() -> None:
         if source.path in adapters
         for name in module_level_imports(source.tree)
         if package_of(name) in ADAPTERS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_parts_made_of_optional_packages_are_loaded_on_demand() -> None:
+    """So that plain `pip install crossbit` imports everything else; torch has a test of its own."""
+    parts = {part for package, owners in WHOLE_PARTS.items() if package != "torch" for part in owners}
+    wrong = [
+        f"{source.path} imports {name} as it is loaded"
+        for source in sources()
+        if source.part not in parts
+        for name in module_level_imports(source.tree)
+        if name.split(".")[0] == "crossbit" and name.split(".")[1:2] and name.split(".")[1] in parts
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -15,6 +15,7 @@ from crossbit.cli.info import info
 from crossbit.cli.methods import methods
 from crossbit.cli.migrate import migrate
 from crossbit.cli.search import search
+from crossbit.cli.serve import serve
 from crossbit.cli.share import share
 from crossbit.cli.upkeep import check, compact, remove
 
@@ -28,6 +29,7 @@ for _verb in (
     index,
     export,
     search,
+    serve,
     add,
     remove,
     compact,

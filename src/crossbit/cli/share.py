@@ -46,7 +46,7 @@ def share(
         check_folder_place(Path(to), "--to")
     with when_stopped("Sharing was not finished; run it again."):
         loaded = Hasher.load(hasher)
-        notes = CardNotes(title, about, licence, [_evaluation(path) for path in scores or ()])
+        notes = CardNotes(title, about, licence, [evaluation_of(path) for path in scores or ()])
         queries = find_queries(hasher) if export else None
         beside = place_in(hasher.parent, loaded.encoders.get("image", ""))
         files: dict[str, Any] = {
@@ -65,7 +65,8 @@ def share(
     show(f'Next:  Hasher.from_pretrained("{repo_id or to}")')
 
 
-def _evaluation(path: Path) -> dict[str, Any]:
+def evaluation_of(path: Path) -> dict[str, Any]:
+    """What `crossbit evaluate --json` printed into a file; raises FileFormatError for anything else."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

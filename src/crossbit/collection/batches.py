@@ -24,7 +24,7 @@ class Batches:
 
     def __init__(self, schema: pa.Schema, lengths: Sequence[int], load: Callable[[int], pa.RecordBatch]) -> None:
         self.schema = schema
-        self._starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         self._load = load
         self._held: list[pa.RecordBatch | None] = [None] * len(lengths)
         self._lock = threading.Lock()
@@ -63,12 +63,12 @@ class Batches:
         return cls(schema, lengths, load)
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return int(self.starts[-1])
 
     def __iter__(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Each batch with the row that it starts at."""
         for number in range(len(self._held)):
-            yield int(self._starts[number]), self.batch(number)
+            yield int(self.starts[number]), self.batch(number)
 
     def batch(self, number: int) -> pa.RecordBatch:
         """One batch."""
@@ -85,16 +85,16 @@ class Batches:
         place = self.schema.get_field_index(column)
         if place < 0:
             return None
-        number = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self.batch(number).column(column)[row - int(self._starts[number])].as_py()
+        number = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return self.batch(number).column(column)[row - int(self.starts[number])].as_py()
 
     def take(self, column: str, rows: NDArray[np.integer[Any]]) -> pa.Array:
         """The values of some rows of a column, in their order."""
-        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        numbers = np.searchsorted(self.starts, rows, side="right") - 1
         order = np.argsort(numbers, kind="stable")
         parts = []
         for number in np.unique(numbers):
-            inside = rows[order[numbers[order] == number]] - self._starts[number]
+            inside = rows[order[numbers[order] == number]] - self.starts[number]
             parts.append(self.batch(int(number)).column(column).take(as_places(inside)))
         if not parts:
             return pa.nulls(0, self.schema.field(column).type)

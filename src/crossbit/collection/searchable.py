@@ -145,15 +145,18 @@ class Collection(Reader):
         without_image: Without = (),
         without_text: Without = (),
         if_exists: IfExists = "error",
+        made_by: str | None = None,
     ) -> Added:
         """Add items, all or none; when this returns, they outlive a power cut. Adding the same again does nothing.
 
         image, text: (n, n_bits) codes, one row an item; None where no item has that modality. image_features,
         text_features: (n, d) features in their place, which the collection's hasher encodes. without_image,
         without_text: rows of items that lack it. if_exists: what to do with items whose id stands there with other
-        content: "error" refuses all, "replace" puts these in their place, "keep" leaves those.
+        content: "error" refuses all, "replace" puts these in their place, "keep" leaves those. made_by: if given, the
+        fingerprint that the collection's hasher must still have: another process may have rebuilt it meanwhile.
 
-        Raises as `create` does, DataError under "error", BusyError while another process changes the collection.
+        Raises as `create` does, DataError under "error", MismatchError where made_by does not hold, BusyError while
+        another process changes the collection.
         """
         if if_exists not in get_args(IfExists):
             raise SettingsError(f"if_exists is one of {', '.join(get_args(IfExists))}; got {if_exists!r}.")
@@ -165,6 +168,11 @@ class Collection(Reader):
         )
         with self._writer.changing("add"):
             state = self._writer.state
+            if made_by is not None and made_by != state.manifest.hasher:
+                raise MismatchError(
+                    f"{self.path} was rebuilt with the hasher {state.manifest.hasher}; these items are for {made_by}. "
+                    "Nothing was added. Open the collection again and encode them anew."
+                )
             widths = state.manifest.widths
             prepared = Prepared.of(given, state.hasher, store_features=bool(widths))
             return self._writer.add(len(items), prepared.blocks(state.snapshot.kinds, widths), if_exists)

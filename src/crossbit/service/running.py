@@ -1,0 +1,86 @@
+"""Running a service: one process, one socket, a graceful end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from crossbit.collection import Collection
+from crossbit.errors import SettingsError
+from crossbit.service.app import create_app
+from crossbit.service.settings import ServiceSettings
+
+
+def run(collection: Path, settings: ServiceSettings, started: Callable[[str], None]) -> None:
+    """Serve a collection until SIGINT or SIGTERM; requests that were begun are finished.
+
+    started: called with the service's address once it listens. Raises SettingsError where nothing can listen there,
+    and what opening the collection raises.
+    """
+    _start_logs(settings)
+    Collection.open(collection).close()  # whatever is wrong with it is said before anything listens
+    app = create_app(collection, settings)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # Bounds keeps the log, without what was asked and by whom
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.limits.seconds) + 1,
+        h11_max_incomplete_event_size=65_536,
+    )
+    with listening:
+        server = _Server(config, lambda: started(f"http://{_shown(host)}:{port}"))
+        server.run(sockets=[listening])
+        if not server.started:
+            raise SettingsError("The service could not start; the lines above say why.")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which also says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the collection, listen, and say so."""
+        await super().startup(sockets=sockets)
+        if self.started and not self.should_exit:
+            self._listens()
+
+
+def _listen(settings: ServiceSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host.strip("[]"), settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"Nothing can listen on {settings.host}:{settings.port} ({error.strerror or error}). Choose another "
+            "--port, or 0 for any free one."
+        ) from error
+    return listening
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _start_logs(settings: ServiceSettings) -> None:
+    """Send the service's log to stderr: access lines as they are, everything else with its level."""
+    for name, form in (("crossbit.service.access", "%(message)s"), ("crossbit.service", "%(levelname)s %(message)s")):
+        log = logging.getLogger(name)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(form))
+        log.handlers = [handler]
+        log.propagate = False
+        log.setLevel(logging.INFO)
