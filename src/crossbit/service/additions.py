@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossbit.collection import Added, Collection, Items, small_picture
-from crossbit.collection.reader import id_column
+from crossbit.collection.ids import id_column
 from crossbit.errors import DataError, MismatchError
 from crossbit.service.bodies import picture_content
 from crossbit.service.encoding import Encoding
