@@ -60,7 +60,7 @@ async function run({ push = true } = {}) {
   document.body.classList.remove("fresh");
   document.body.classList.add("busy");
   try {
-    const answer = await api.search(toRequest(search, columns, sure()), picture, own.signal);
+    const answer = await api.search(toRequest(search, columns, sure(), !picture), picture, own.signal);
     if (own !== running) return;
     answered = answer;
     if (picture) {

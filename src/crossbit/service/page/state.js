@@ -60,10 +60,12 @@ export function isSure(search, picture, calibrated) {
   return Boolean(calibrated) && asking !== "" && asking !== search.among;
 }
 
-/** The request body of a search; columns tells the types that filter values had before they stood in an address. */
-export function toRequest(search, columns, sure) {
+/** The request body of a search; columns tells the types that filter values had before they stood in an address.
+ *  sure: whether confidences are known. alone: nothing else asks; with a picture beside the request, nothing in it may. */
+export function toRequest(search, columns, sure, alone = true) {
   const request = { k: search.k, among: search.among };
-  if (search.item) Object.assign(request, { item: search.item }, search.by ? { by: search.by } : {});
+  if (!alone) { /* the picture asks */ }
+  else if (search.item) Object.assign(request, { item: search.item }, search.by ? { by: search.by } : {});
   else if (search.code) Object.assign(request, { code: search.code }, search.by ? { by: search.by } : {});
   else if (search.text) request.text = search.text;
   if (search.confidence && sure) request.min_confidence = search.confidence;
