@@ -105,7 +105,7 @@ def served(path: Path, monkeypatch: Any, **settings: Any) -> Iterator[str]:
     import uvicorn
 
     from crossbit.errors import MismatchError
-    from crossbit.service import ServiceSettings, view
+    from crossbit.service import ServiceSettings, encoding
     from crossbit.service.app import create_app
 
     def encoder_for(hasher: Any, side: str, place: Any = None, vocabulary: Any = None) -> Any:
@@ -115,7 +115,7 @@ def served(path: Path, monkeypatch: Any, **settings: Any) -> Iterator[str]:
             raise MismatchError("no vocabulary")
         return vocabulary
 
-    monkeypatch.setattr(view, "query_encoder", encoder_for)
+    monkeypatch.setattr(encoding, "query_encoder", encoder_for)
     app = create_app(path, ServiceSettings(write_tokens=(TOKEN,), log="none", **settings))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
