@@ -583,6 +583,8 @@ def test_commands_that_do_not_train_need_no_torch(made: Run, tmp_path: Path) -> 
 
 # An index whose writing of items stops half way through and waits, as if it took long.
 HALF_WAY = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import sys, time
 from crossbit.collection.segment_writer import SegmentWriter
 write = SegmentWriter.append
@@ -631,6 +633,8 @@ def test_a_stopped_index_leaves_what_was_there(made: Run, tmp_path: Path, stop: 
 
 # A fit that waits when it has finished so many epochs, as if the next one took long.
 SECOND_EPOCH = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import time
 from crossbit.checkpoint import Checkpoint
 save, saved = Checkpoint.save, []
