@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.kernels.compilation import Bytes, Distances, Rows
-from crossbit.kernels.lone import LONE_BYTES, scan_few
-from crossbit.kernels.scan import scan_nearest, scan_within
+from crossbit.kernels.plain import is_little, plain_nearest, plain_within
+
+if TYPE_CHECKING:
+    from crossbit.kernels.compilation import Bytes, Distances, Rows
 
 Part = TypeVar("Part")
 Kept = NDArray[np.bool_]
@@ -38,6 +39,11 @@ def nearest(
     k = min(k, n_kept)
     if not k or not len(queries):
         return np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int32)
+    if is_little(queries, codes):
+        return plain_nearest(queries, codes, flags, k)
+    from crossbit.kernels.lone import LONE_BYTES, scan_few  # noqa: PLC0415 - brings the compiler, which is slow to import
+    from crossbit.kernels.scan import scan_nearest  # noqa: PLC0415
+
     # As they are stored, codes are compared before the filter is asked; that pays unless it keeps little.
     few = len(queries) <= _FEW and queries.shape[1] in LONE_BYTES and 4 * n_kept > len(codes)
 
@@ -59,18 +65,29 @@ def within(
     All queries' rows stand in one array, their distances in a second one; query i has [bounds[i] : bounds[i + 1]].
     """
     queries, codes, flags = as_bytes(queries), as_bytes(codes), flags_of(kept)
-
-    def part(some: slice, start: int, stop: int) -> tuple[Rows, Rows, Distances]:
-        asked, rows, distances = scan_within(queries[some], codes, flags, start, stop, radius)
-        return asked + some.start, rows, distances
-
-    answers = [one for block in over_blocks(part, len(queries), len(codes), threads) for one in block]
+    if is_little(queries, codes):
+        answers = [plain_within(queries, codes, flags, radius)]
+    else:
+        answers = _scanned(queries, codes, flags, radius, threads)
     asked = np.concatenate([one[0] for one in answers] or [np.empty(0, np.int64)])
     rows = np.concatenate([one[1] for one in answers] or [np.empty(0, np.int64)])
     distances = np.concatenate([one[2] for one in answers] or [np.empty(0, np.int32)])
     order = np.lexsort((rows, distances, asked))
     bounds = np.searchsorted(asked[order], np.arange(len(queries) + 1))
     return rows[order], distances[order], bounds.astype(np.int64)
+
+
+def _scanned(
+    queries: Bytes, codes: Bytes, flags: Bytes, radius: int, threads: int
+) -> list[tuple[Rows, Rows, Distances]]:
+    """What the compiled loop finds within a radius, a block at a time: query numbers, rows, distances."""
+    from crossbit.kernels.scan import scan_within  # noqa: PLC0415 - brings the compiler, which is slow to import
+
+    def part(some: slice, start: int, stop: int) -> tuple[Rows, Rows, Distances]:
+        asked, rows, distances = scan_within(queries[some], codes, flags, start, stop, radius)
+        return asked + some.start, rows, distances
+
+    return [one for block in over_blocks(part, len(queries), len(codes), threads) for one in block]
 
 
 def all_threads() -> int:
