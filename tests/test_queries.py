@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -330,6 +331,32 @@ def test_a_search_needs_no_torch(made: Path, tmp_path: Path) -> None:
     shown = EfficientNetLite0().encode([picture(4)]).features
     expected = opened.search(hasher.encode_images(shown), 4, among="text")[0]
     assert [(hit["id"], hit["distance"]) for hit in by_picture] == [(hit.id, hit.distance) for hit in expected]
+
+
+MODULES = """
+import sys
+from crossbit.cli import main
+sys.argv = ["crossbit", "search", sys.argv[1], "a dog in the snow", "--json"]
+try:
+    main()
+finally:
+    print("---", *sys.modules)
+"""
+SLOW = {  # what a search by words has no use for, with what each would bring
+    *("torch", "torchvision", "numba", "llvmlite", "scipy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "faiss"),
+    *("onnx", "transformers", "timm", "huggingface_hub", "fastapi", "matplotlib", "requests", "h5py", "rich.progress"),
+    *("crossbit.datasets", "crossbit.sources", "crossbit.encoders.stream", "crossbit.encoders.hub"),
+    *("crossbit.queries.export", "crossbit.evaluation", "crossbit.kernels.compilation", "crossbit.cli.app"),
+}
+
+
+def test_a_search_imports_nothing_slow_that_it_does_not_need(made: Path) -> None:
+    """All of these are installed here; each import would make a person wait for every search."""
+    done = subprocess.run([sys.executable, "-c", MODULES, str(made)], capture_output=True, text=True, check=True)
+    printed, _, modules = done.stdout.partition("--- ")
+    assert json.loads(printed)["hits"]
+    assert "onnxruntime" in modules.split()
+    assert sorted(SLOW & set(modules.split())) == []
 
 
 WITHOUT_EXPORT = """

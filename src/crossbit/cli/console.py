@@ -9,15 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-from rich.progress import Task as BarTask
-from rich.table import Column, Table
-from rich.text import Text
 
-from crossbit.progress import Progress, Step, silent
+from crossbit.progress import Progress, silent
 
 _PIPE_WIDTH = 160  # columns of a table that nobody's window limits
 
@@ -34,6 +27,10 @@ def show_json(result: Any) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
     """A table on stdout, as wide as the window. right: the columns set to the right, for figures."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(
         title=title or None,
         title_justify="left",
@@ -60,34 +57,10 @@ def progress_shown() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield silent
         return
-    columns = (
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        # The loss terms take what room is left and are cut where it ends: no window is too narrow for the rest.
-        TextColumn("{task.fields[terms]}", style="dim", table_column=Column(ratio=1, no_wrap=True)),
-    )
-    with Bars(*columns, console=Console(stderr=True), expand=True) as bars:
-        stages: dict[str, TaskID] = {}
+    from crossbit.cli.bars import bars_drawn
 
-        def draw(step: Step) -> None:
-            if step.stage not in stages:
-                stages[step.stage] = bars.add_task(escape(step.stage), total=step.total, terms="")
-            terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
-            bars.update(stages[step.stage], completed=step.done, total=step.total, terms=terms)
-
+    with bars_drawn() as draw:
         yield draw
-
-
-class _Rate(ProgressColumn):
-    """How many steps a second."""
-
-    def render(self, task: BarTask) -> Text:
-        """The rate as text, or nothing before there is one."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.1f}/s" if speed else "", style="dim")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from crossbit.cli.beside import search_there, show_there
 from crossbit.cli.console import show, show_json, show_table, when_stopped
 from crossbit.cli.options import AsJson, CollectionFolder, Where
 from crossbit.cli.places import check_folder_place
@@ -57,6 +56,8 @@ def search(
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
     if is_address(str(collection)):
+        from crossbit.cli.beside import search_there, show_there
+
         show_there(search_there(str(collection), hasher, words, image, k, among), as_json=as_json)
         return
     if pictures is not None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from crossbit.codes import Codes
 from crossbit.collection.block import Block, Modality
@@ -47,6 +46,8 @@ def _check(path: Path, checksum: Any) -> None:
 
 
 def _blocks(folder: Path, n_bits: int) -> list[Block]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and only collections of version 1 need it
+
     modalities: tuple[Modality, Modality] = ("image", "text")
     try:
         table = pq.read_table(folder / "items.parquet", memory_map=False).cast(FIXED)

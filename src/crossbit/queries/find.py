@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossbit.encoders import Encoder, Vocabulary, encoder_of
+from crossbit import encoders
+from crossbit.encoders import Encoder, Vocabulary
 from crossbit.encoders.tuned import find_tuned
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.hasher import Hasher
@@ -53,12 +54,12 @@ def query_encoder(
     if vocabulary is not None and vocabulary.fingerprint() == fingerprint:
         return vocabulary
     if hasher.vocabulary and modality == "text":
-        return encoder_of(fingerprint, hasher.vocabulary)
+        return encoders.encoder_of(fingerprint, hasher.vocabulary)
     queries = find_queries(place) if place is not None else None
     exported = queries is not None and queries.encoders.get(modality) == fingerprint
     if queries is not None and exported and _is_installed("onnxruntime"):
         return queries.encoder(modality)
-    encoder = encoder_of(fingerprint, encoder=None if place is None else find_tuned(fingerprint, place))
+    encoder = encoders.encoder_of(fingerprint, encoder=None if place is None else find_tuned(fingerprint, place))
     if not _is_installed("torch"):
         raise MissingExtraError(_needed(modality, exported), "query" if exported else "train")
     return encoder
