@@ -138,7 +138,7 @@ def test_compiles_where_no_folder_can_be_written(monkeypatch):
 def test_import_compiles_nothing_and_needs_no_torch(module):
     program = (
         "import sys; sys.modules['torch'] = None; "
-        f"import {module}; from numba.core.dispatcher import Dispatcher; "
+        f"import {module}, crossbit.kernels.lone; from numba.core.dispatcher import Dispatcher; "
         "loops = [v for m in list(sys.modules.values()) if getattr(m, '__name__', '').startswith('crossbit') "
         "for v in vars(m).values() if isinstance(v, Dispatcher)]; "
         "assert loops; assert not any(loop.signatures for loop in loops)"
@@ -146,6 +146,6 @@ def test_import_compiles_nothing_and_needs_no_torch(module):
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_package_alone_does_not_load_the_compiler():
-    program = "import sys, crossbit; assert 'numba' not in sys.modules"
+def test_the_package_and_its_indexes_do_not_load_the_compiler():
+    program = "import sys, crossbit, crossbit.index; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
