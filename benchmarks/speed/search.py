@@ -297,8 +297,8 @@ def main() -> int:
     return 0
 
 
-def store(rows: list[Row]) -> None:
-    """Write search.json with the machine and the versions."""
+def store(rows: list[Row], file: str = "search.json") -> None:
+    """Write rows into a file beside this one, with the machine and the versions."""
     import faiss
     import llvmlite
     import numba
@@ -316,7 +316,7 @@ def store(rows: list[Row]) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "rows": rows,
     }
-    write_whole(HERE / "search.json", (json.dumps(stored, indent=1) + "\n").encode())
+    write_whole(HERE / file, (json.dumps(stored, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

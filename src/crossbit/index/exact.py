@@ -18,6 +18,8 @@ class ExactIndex:
     """An index that compares all codes, so that its hits are right by definition. See `Index`.
 
     n_bits: the code length, 1 to 4096. threads: how many a search may use; None for as many as there are processors.
+    tables: whether `within` may keep tables of parts of the codes for small radii. It makes them once scans have cost
+    as much as making them; they take 5 to 6 bytes for each code and each 4 bytes of it.
 
     The codes stand in segments, packed, n_bits / 8 bytes each (rounded up), with 8 bytes an id. What is added makes a
     small segment; segments are merged when a later one has grown to half of the one before it, so that adding one by
@@ -26,22 +28,30 @@ class ExactIndex:
     may change it at a time.
     """
 
-    def __init__(self, n_bits: int, *, threads: int | None = None) -> None:
+    def __init__(self, n_bits: int, *, threads: int | None = None, tables: bool = True) -> None:
         check_n_bits(n_bits)
         self._n_bits = int(n_bits)
         self._threads = all_threads() if threads is None else check_at_least("threads", threads, 1)
+        self._tables = bool(tables)
         # Replaced as one and never written to: this is what makes searches safe in threads.
         self._segments: Segments = ()
 
     @classmethod
-    def over(cls, codes: Codes, ids: NDArray[np.integer[Any]] | None = None, *, threads: int | None = None) -> Self:
+    def over(
+        cls,
+        codes: Codes,
+        ids: NDArray[np.integer[Any]] | None = None,
+        *,
+        threads: int | None = None,
+        tables: bool = True,
+    ) -> Self:
         """An index over codes as they are, without a copy: they may be mapped from a file (np.load, mmap_mode="r").
 
         ids: (n,) whole numbers; None where code i has id i, which takes no memory. Only where the ids do not ascend
         are the codes copied, in the order of the ids. The codes must not be changed while the index is in use. Raises
         DataError for ids that are not unique or do not fit the codes.
         """
-        index = cls(codes.n_bits, threads=threads)
+        index = cls(codes.n_bits, threads=threads, tables=tables)
         index._segments = segment_over(codes, ids)
         return index
 
@@ -72,4 +82,4 @@ class ExactIndex:
         """All codes within a Hamming radius, for each query Hits of one row; see `Index.within`."""
         check_codes(queries, self._n_bits, "queries")
         radius = min(check_at_least("radius", radius, 0), self._n_bits)
-        return within_all(self._segments, queries, radius, self._threads)
+        return within_all(self._segments, queries, radius, self._threads, tables=self._tables)

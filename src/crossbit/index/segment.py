@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossbit.codes import Codes
+from crossbit.index.near import NearTables
 from crossbit.index.protocol import Ids, check_ids, kept_by, rows_kept_by
 from crossbit.kernels import nearest, within
 
@@ -19,12 +20,14 @@ Flags = NDArray[np.bool_]
 class Segment:
     """packed: (n, bytes) codes, in memory or mapped from a file. ids: (n,) ascending; None where row i has id i.
 
-    present: (n,) which rows have not been removed; None where none was.
+    present: (n,) which rows have not been removed; None where none was. near: the tables for small radii, which go
+    by the codes alone and are made when they pay.
     """
 
     packed: NDArray[np.uint8]
     ids: Ids | None = None
     present: Flags | None = None
+    near: NearTables = field(default_factory=NearTables)
 
     def __len__(self) -> int:
         """How many codes it holds, removed ones not counted."""
@@ -68,10 +71,14 @@ class Segment:
         return self.ids_of(rows), distances
 
     def within(
-        self, queries: NDArray[np.uint8], radius: int, threads: int
+        self, queries: NDArray[np.uint8], radius: int, threads: int, *, tables: bool = True
     ) -> tuple[Ids, NDArray[np.int32], NDArray[np.int64]]:
-        """Ids and distances of all codes within a radius; query i has [bounds[i] : bounds[i + 1]] of them."""
-        rows, distances, bounds = within(queries, self.packed, radius, kept=self.present, threads=threads)
+        """Ids and distances of all codes within a radius; query i has [bounds[i] : bounds[i + 1]] of them.
+
+        tables: whether tables of parts may be made, where the radius is small and they pay.
+        """
+        find = self.near.within if tables else within
+        rows, distances, bounds = find(queries, self.packed, radius, kept=self.present, threads=threads)
         return self.ids_of(rows), distances, bounds
 
     def _rows_of(self, ids: Ids) -> tuple[NDArray[np.int64], Flags]:

@@ -66,11 +66,11 @@ def nearest_of(found: list[tuple[Ids, NDArray[np.int32]]], k: int) -> tuple[Ids,
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def within_all(segments: Segments, queries: Codes, radius: int, threads: int) -> list[Hits]:
+def within_all(segments: Segments, queries: Codes, radius: int, threads: int, *, tables: bool = True) -> list[Hits]:
     """All codes in all segments within a radius, for each query Hits of one row."""
     found = []
     for segment in segments or _nothing(queries):
-        ids, distances, bounds = segment.within(queries.packed, radius, threads)
+        ids, distances, bounds = segment.within(queries.packed, radius, threads, tables=tables)
         found.append([Hits(ids[start:stop][None], distances[start:stop][None]) for start, stop in pairwise(bounds)])
     return found[0] if len(found) == 1 else [_joined(parts) for parts in zip(*found, strict=True)]
 

@@ -66,14 +66,17 @@ def within(
     """
     queries, codes, flags = as_bytes(queries), as_bytes(codes), flags_of(kept)
     if is_little(queries, codes):
-        answers = [plain_within(queries, codes, flags, radius)]
-    else:
-        answers = _scanned(queries, codes, flags, radius, threads)
+        return in_order_of([plain_within(queries, codes, flags, radius)], len(queries))
+    return in_order_of(_scanned(queries, codes, flags, radius, threads), len(queries))
+
+
+def in_order_of(answers: Sequence[tuple[Rows, Rows, Distances]], n_queries: int) -> tuple[Rows, Distances, Rows]:
+    """What `within` gives, of query numbers, rows and distances that come in several pieces and in any order."""
     asked = np.concatenate([one[0] for one in answers] or [np.empty(0, np.int64)])
     rows = np.concatenate([one[1] for one in answers] or [np.empty(0, np.int64)])
     distances = np.concatenate([one[2] for one in answers] or [np.empty(0, np.int32)])
     order = np.lexsort((rows, distances, asked))
-    bounds = np.searchsorted(asked[order], np.arange(len(queries) + 1))
+    bounds = np.searchsorted(asked[order], np.arange(n_queries + 1))
     return rows[order], distances[order], bounds.astype(np.int64)
 
 
