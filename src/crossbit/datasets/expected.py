@@ -12,8 +12,8 @@ from crossbit.encoders import Encoder
 
 FIT_SECONDS, FIT_MEMORY, FIT_PAIRS = 61.49, (1275 - 450) << 20, 4995
 """Of kdcmh at 64 bits on fashion6k, on one thread: benchmarks/speed/train.json."""
-FIT_SOURCE = "benchmarks/speed/train.json: kdcmh, 64 bits, one thread of a server; processor seconds grow with the pairs, memory "
-FIT_SOURCE += "at most with their square"
+FIT_SOURCE = "benchmarks/speed/train.json: kdcmh, 64 bits, one thread of a server; processor seconds grow with the "
+FIT_SOURCE += "pairs, memory at most with their square"
 
 
 @dataclass(frozen=True)
