@@ -193,15 +193,23 @@ def _query_table(path: Path) -> str:
         return tables.NOTHING
     stored = json.loads(path.read_text(encoding="utf-8"))
     starts, sizes = stored["cold_start"], stored["export"]["bytes"]
-    rows = [
-        [f"cold start, {name}", f"{starts[name]['wall_seconds']:.2f} s, {starts[name]['cpu_seconds']:.2f} CPU s"]
-        for name in ("torch", "onnx", "item")
-    ]
-    rows.append(["torch / ONNX, CPU", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
+    rows = []
+    for name, what in (("torch", "torch"), ("onnx", "ONNX"), ("item", "no encoder (`--item`)")):
+        found, (low, high) = starts[name], starts[name]["wall_range"]
+        told = f"{found['cpu_seconds']:.2f} s; by the clock {found['wall_seconds']:.2f} s ({low:.2f} to {high:.2f})"
+        rows.append([f"cold start, {what}, processor time", told])
+    rows.append(["cold start, torch / ONNX, processor time", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
     for data, sides in stored["agreement"].items():
         rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
+    for name, spent in stored["warm"]["cpu_milliseconds"].items():
+        rows.append([f"encode one more, {name}, processor time", f"{spent:.1f} ms"])
     rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
-    told = f"{stored['machine']['processor']}, one thread, {stored['date']}, load {starts['load_average']}."
+    before, after = starts["load_average"]
+    told = (
+        f"{stored['machine']['processor']}, one thread, {stored['date']}; medians of {starts['starts']} starts. The "
+        f"load was {before} before them and {after} after them, on {starts['processors']} processors. Where it is "
+        "above their number, the clock also counts waiting for other programs; the processor time does not."
+    )
     return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
 
 
