@@ -259,7 +259,7 @@ def test_an_export_takes_the_place_of_an_export_and_of_nothing_else(
 
     before = (made / "query" / "manifest.json").read_bytes()
     monkeypatch.setattr(agreement_module, "LEAST_AGREEMENT", 1.01)  # no graph can agree so well
-    monkeypatch.setattr("crossbit.queries.export.reasons_against", lambda hasher: {"image": "left out here"})
+    monkeypatch.setattr("crossbit.queries.export.reasons_against", lambda hasher, tuned: {"image": "left out here"})
     with pytest.raises(DataError, match="other codes than the encoder itself"):
         export_queries(hasher_of(), made / "query")
     assert (made / "query" / "manifest.json").read_bytes() == before

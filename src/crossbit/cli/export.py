@@ -14,6 +14,7 @@ from crossbit.cli.options import AsJson
 from crossbit.cli.places import check_folder_place, own_command
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
+from crossbit.encoders.tuned import TunedEncoder, find_tuned
 from crossbit.errors import FileFormatError
 from crossbit.hasher import Hasher
 from crossbit.queries import Exported, export_place, export_queries
@@ -42,7 +43,7 @@ def export(
     with when_stopped(f"Nothing was exported; what stood at {folder} before is untouched."):
         hasher = _hasher(path)
         with progress_shown() as progress:
-            exported = export_queries(hasher, folder, progress)
+            exported = export_queries(hasher, folder, progress, tuned=_tuned(hasher, path))
     if as_json:
         show_json(_result(exported, folder, time.perf_counter() - began))
         return
@@ -59,6 +60,11 @@ def _hasher(path: Path) -> Hasher:
             f"{path} is a folder, but no collection; give a hasher file, or what crossbit index built."
         )
     return Collection.open(path).hasher
+
+
+def _tuned(hasher: Hasher, path: Path) -> TunedEncoder | None:
+    fingerprint = hasher.encoders.get("image")
+    return None if fingerprint is None else find_tuned(fingerprint, path)
 
 
 def _result(exported: Exported, folder: Path, seconds: float) -> dict[str, object]:

@@ -105,7 +105,7 @@ class TunedEncoder:
 
     def encode_pixels(self, pixels: Pixels) -> Features:
         """(n, 3, side, side) prepared pictures to (n, width)."""
-        network = self._network()
+        network = self.network()
         import torch  # noqa: PLC0415 - an optional package, needed only when pictures are encoded
 
         found = np.empty((len(pixels), self.width), np.float32)
@@ -157,7 +157,11 @@ class TunedEncoder:
             raise FileFormatError(f"{path} was altered after it was saved (its checksum differs); restore a copy.")
         return encoder
 
-    def _network(self) -> nn.Module:
+    def network(self) -> nn.Module:
+        """The network in evaluation mode, (b, 3, side, side) in 0..255 to (b, width), built at first use and then kept.
+
+        Raises MissingExtraError where torch is not installed, FileFormatError for weights of another architecture.
+        """
         if "network" not in self._kept:
             network = built(self.backbone)
             import torch  # noqa: PLC0415 - an optional package, needed only when pictures are encoded

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from crossbit.codes import Codes
-from crossbit.encoders import encoder_of
+from crossbit.encoders import Encoder
 from crossbit.errors import DataError
 from crossbit.hasher import Hasher, HashFunction
 from crossbit.queries.runtime import ExportedPictures, ExportedTexts
@@ -17,8 +17,10 @@ from crossbit.queries.runtime import ExportedPictures, ExportedTexts
 LEAST_AGREEMENT = 0.99  # of the bits of these few items: one value in thousands may stand at the edge of its bit
 
 
-def agreement(exported: ExportedPictures | ExportedTexts, hasher: Hasher, modality: str) -> dict[str, float]:
-    """How an export compares with the encoder itself; raises DataError where it gives other codes.
+def agreement(
+    exported: ExportedPictures | ExportedTexts, hasher: Hasher, modality: str, encoder: Encoder
+) -> dict[str, float]:
+    """How an export compares with the encoder that it stands for; raises DataError where it gives other codes.
 
     features: the largest difference of a feature. bits: the share of bits that agree, and bits_by_graph: of those that
     the graph computes by itself, without NumPy. Needs what the encoder itself needs.
@@ -26,7 +28,7 @@ def agreement(exported: ExportedPictures | ExportedTexts, hasher: Hasher, modali
     function: HashFunction = getattr(hasher, modality)
     items: list[Any] = _pictures() if isinstance(exported, ExportedPictures) else list(_TEXTS)
     ours = exported.encode(items).features
-    theirs = encoder_of(hasher.encoders[modality]).encode(items).features
+    theirs = encoder.encode(items).features
     expected = Codes.from_real(function(theirs)).bits()
     by_graph = Codes(exported.graph.run("code", exported.inputs(items)), hasher.n_bits)
     shares = {

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from crossbit import __version__
+from crossbit.encoders.tuned import TunedEncoder
 from crossbit.errors import FileFormatError, MismatchError
 from crossbit.files import flush, write_whole
 from crossbit.hasher import Hasher, HashFunction
@@ -41,11 +42,14 @@ class Exported:
         return {name: (self.folder / name).stat().st_size for name in self.manifest.files}
 
 
-def export_queries(hasher: Hasher, folder: str | Path, progress: Progress = silent) -> Exported:
+def export_queries(
+    hasher: Hasher, folder: str | Path, progress: Progress = silent, *, tuned: TunedEncoder | None = None
+) -> Exported:
     """Write the query side of a hasher as ONNX to a folder, whole or not at all; an export there is replaced.
 
     For each modality whose encoder is a network: a graph from prepared input to features, values and code, and the
-    tokenizer of texts. What is written is first compared with the encoder itself.
+    tokenizer of texts. What is written is first compared with the encoder itself. tuned: the image encoder, where it
+    was tuned with the hasher; `find_tuned` reads it.
 
     Raises MismatchError where no encoder of the hasher can be exported, MissingExtraError where torch, onnx,
     onnxscript or onnxruntime is not installed, FileFormatError where something else stands at `folder`, DataError
@@ -53,27 +57,28 @@ def export_queries(hasher: Hasher, folder: str | Path, progress: Progress = sile
     """
     folder = Path(folder).absolute()
     check_place(folder)
-    left_out = reasons_against(hasher)
+    left_out = reasons_against(hasher, tuned)
     if len(left_out) == len(MODALITIES):
         raise MismatchError("There is nothing to export. " + " ".join(f"{m}: {left_out[m]}" for m in MODALITIES))
     check_installed()
     wanted = [modality for modality in MODALITIES if modality not in left_out]
     with _replaced(folder) as part:
-        sides = {}
+        sides, encoders = {}, {}
         for done, modality in enumerate(wanted):
             progress(Step("export", done, len(wanted)))
-            source = traceable(hasher.encoders[modality])
+            source = traceable(hasher.encoders[modality], tuned)
+            encoders[modality] = source.encoder
             sides[modality] = _write_side(part, modality, source, getattr(hasher, modality))
         manifest = _manifest(part, hasher, sides)
         opened = Queries(part, manifest)
-        agreed = {m: replace(sides[m], agreement=agreement(opened.encoder(m), hasher, m)) for m in wanted}
+        agreed = {m: replace(sides[m], agreement=agreement(opened.encoder(m), hasher, m, encoders[m])) for m in wanted}
         manifest = replace(manifest, sides=agreed)
         write_whole(part / MANIFEST, manifest.to_json())
         progress(Step("export", len(wanted), len(wanted)))
     return Exported(folder, manifest, left_out)
 
 
-def reasons_against(hasher: Hasher) -> dict[str, str]:
+def reasons_against(hasher: Hasher, tuned: TunedEncoder | None = None) -> dict[str, str]:
     """Why a modality's encoder gets no graph, by modality; none where it gets one."""
     reasons = {}
     for modality in MODALITIES:
@@ -82,7 +87,7 @@ def reasons_against(hasher: Hasher) -> dict[str, str]:
             reasons[modality] = "the hasher was fitted on features from elsewhere, so crossbit knows no encoder."
         elif fingerprint.startswith(_VOCABULARIES):
             reasons[modality] = f"{fingerprint} is a vocabulary, which needs no graph and no torch."
-        elif not can_trace(fingerprint):
+        elif not can_trace(fingerprint, tuned):
             reasons[modality] = f"crossbit does not know how to export the encoder {fingerprint}."
     return reasons
 

@@ -1,12 +1,15 @@
-"""What of the packaged encoders goes into a graph: a torch module, inputs to trace it with, and the preparation."""
+"""What of an encoder goes into a graph: a torch module, inputs to trace it with, and the preparation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from crossbit.encoders import Encoder
+from crossbit.encoders.backbones import EfficientNetLite0Backbone, TinyBackbone
 from crossbit.encoders.efficientnet import SIDE, EfficientNetLite0, load_network
 from crossbit.encoders.minilm import MAX_TOKENS, MiniLM, load_parts, sentence_rows
+from crossbit.encoders.tuned import TunedEncoder
 from crossbit.errors import MismatchError, MissingExtraError
 from crossbit.queries.preparation import PicturePreparation
 
@@ -21,7 +24,7 @@ class Traceable:
     included, "" for pictures. max_tokens: how many tokens of a text are read.
     """
 
-    encoder: EfficientNetLite0 | MiniLM
+    encoder: Encoder
     module: Any
     inputs: dict[str, Any]
     varying: dict[str, dict[int, str]]
@@ -30,17 +33,24 @@ class Traceable:
     max_tokens: int = 0
 
 
-def can_trace(fingerprint: str) -> bool:
-    """Whether the encoder of a fingerprint can be exported."""
+def can_trace(fingerprint: str, tuned: TunedEncoder | None = None) -> bool:
+    """Whether the encoder of a fingerprint can be exported. tuned: one to try besides the packaged ones.
+
+    A tuned one can where its backbone is crossbit's own: how others prepare pictures no export could tell.
+    """
+    if tuned is not None and tuned.fingerprint() == fingerprint:
+        return type(tuned.backbone) in (TinyBackbone, EfficientNetLite0Backbone)
     return fingerprint in (EfficientNetLite0().fingerprint(), MiniLM().fingerprint())
 
 
-def traceable(fingerprint: str) -> Traceable:
-    """What an encoder is exported from, by its fingerprint.
+def traceable(fingerprint: str, tuned: TunedEncoder | None = None) -> Traceable:
+    """What an encoder is exported from, by its fingerprint; see `can_trace`.
 
     Raises MismatchError where that encoder cannot be exported, MissingExtraError where torch or its weights are not
     installed.
     """
+    if tuned is not None and can_trace(fingerprint, tuned) and tuned.fingerprint() == fingerprint:
+        return _tuned(tuned)
     if fingerprint == EfficientNetLite0().fingerprint():
         return _efficientnet()
     if fingerprint == MiniLM().fingerprint():
@@ -67,6 +77,19 @@ def _efficientnet() -> Traceable:
     pixels = torch.zeros(2, 3, SIDE, SIDE)
     preparation = PicturePreparation(SIDE, divisor=1.0, mean=(127.0,) * 3, std=(128.0,) * 3)
     return Traceable(EfficientNetLite0(), Pooled().eval(), {"pixels": pixels}, {"pixels": {0: "n"}}, preparation)
+
+
+def _tuned(encoder: TunedEncoder) -> Traceable:
+    try:
+        import torch  # noqa: PLC0415 - an optional package, needed only for an export
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Exporting an encoder", "train") from error
+    side = encoder.backbone.side
+    # Its network takes pixels as they are stored and scales them itself.
+    preparation = PicturePreparation(side, divisor=1.0, mean=(0.0,) * 3, std=(1.0,) * 3)
+    inputs, varying = {"pixels": torch.zeros(2, 3, side, side)}, {"pixels": {0: "n"}}
+    on_cpu = TunedEncoder(encoder.backbone, encoder.weights)
+    return Traceable(on_cpu, on_cpu.network(), inputs, varying, preparation)
 
 
 def _minilm() -> Traceable:
