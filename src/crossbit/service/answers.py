@@ -63,6 +63,7 @@ def answer_search(view: View, request: SearchRequest, picture: bytes | None, wat
         took_ms=watch.milliseconds(),
         n_bits=view.snapshot.n_bits,
         hasher=view.encoding.fingerprint,
+        revision=view.revision,
     )
 
 

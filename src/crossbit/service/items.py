@@ -121,6 +121,10 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 _REMOVE = documented(401, 403, 404, 409, 503)
 _ADD: dict[int | str, dict[str, Any]] = {
     **documented(400, 401, 403, 409, 413, 415, 422, 503),
+    200: {
+        "description": "Nothing was new; or, for a streamed body, one answer or problem a line.",
+        "content": {JSON_LINES: {"schema": {"type": "string"}}},
+    },
     201: {"model": AddAnswer, "description": "Items were added."},
 }
 _ADD_BODY = {

@@ -85,6 +85,7 @@ class SearchAnswer(BaseModel):
     took_ms: dict[str, float] = Field(description="decode, encode, search and total, in milliseconds.")
     n_bits: int
     hasher: str
+    revision: str = Field(description="Of the collection's items, which this answer is of; see /v1/info.")
 
 
 class NewItem(_Strict):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from crossbit.testing.verdict import require
 
-_BLOCK = """
+BLOCK = """
 import sys
 
 class NoTorch:
@@ -27,7 +27,7 @@ def run_without_torch(source: str, arguments: Sequence[str] = ()) -> str:
     Raises AssertionError with the process's own words if it does not end well. It uses this interpreter.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _BLOCK + source, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", BLOCK + source, *arguments], capture_output=True, text=True, check=False
     )
     require(done.returncode == 0, f"A process without torch failed ({done.returncode}):\n{done.stderr}")
     return done.stdout
