@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from crossbit.codes import Codes, bytes_of
-from crossbit.collection.block import Kept, Modality
+from crossbit.collection.block import Modality
+from crossbit.collection.filters import as_places
 from crossbit.collection.ids import Rows
 from crossbit.collection.items import FIXED
 from crossbit.collection.segment import Segment
 from crossbit.collection.snapshot import Item, Snapshot
 from crossbit.errors import DataError
 
+_OWN = [name for name in FIXED.names if name != "thumbnail"]
 
-def items_at(snapshot: Snapshot, rows: Rows) -> list[Item]:
-    """The items of some rows, in their order; raises DataError for a row that is not there."""
+
+def items_at(snapshot: Snapshot, rows: Rows) -> tuple[list[Item], list[bool]]:
+    """The items of some rows, in their order, and which of them have a small picture (that itself is not read).
+
+    Raises DataError for a row that is not there.
+    """
     found: list[Item | None] = [None] * len(rows)
-    fixed = [name for name in FIXED.names if name != "thumbnail"]
+    small = [False] * len(rows)
+    kinds = snapshot.kinds
     for segment, places, inside in _by_segment(snapshot, rows):
-        columns = {name: segment.items.take(name, inside).to_pylist() for name in fixed}
-        further = {
-            name: segment.items.take(name, inside).to_pylist()
-            for name in snapshot.kinds
-            if segment.items.schema.get_field_index(name) >= 0
-        }
-        for number, place in enumerate(places.tolist()):
-            metadata = {name: further[name][number] if name in further else None for name in snapshot.kinds}
-            own = {name: values[number] for name, values in columns.items()}
-            found[place] = Item(int(rows[place]), **own, metadata=metadata)
-    return [item for item in found if item is not None]
-
-
-def with_thumbnail(snapshot: Snapshot, rows: Rows) -> Kept:
-    """Which of some rows have a small picture, (n,) bool; the pictures themselves are not read."""
-    found = np.zeros(len(rows), np.bool_)
-    for segment, places, inside in _by_segment(snapshot, rows):
-        found[places] = _valid(segment, "thumbnail", inside)
-    return found
+        wanted = [name for name in segment.items.schema.names if name != "thumbnail"]
+        absent = dict.fromkeys(name for name in kinds if name not in wanted)
+        starts = segment.items.starts
+        numbers = np.searchsorted(starts, inside, side="right") - 1
+        for number in np.unique(numbers).tolist():
+            here = np.flatnonzero(numbers == number)
+            at = inside[here] - starts[number]
+            batch = segment.items.batch(number)
+            valid = _valid(batch.column("thumbnail"), at)
+            taken = batch.select(wanted).take(as_places(at)).to_pylist()
+            for place, values, has in zip(places[here].tolist(), taken, valid, strict=True):
+                own = {name: values.pop(name) for name in _OWN}
+                small[place] = has
+                metadata = {name: values.get(name) for name in kinds} if absent else values
+                found[place] = Item(int(rows[place]), **own, metadata=metadata)
+    return [item for item in found if item is not None], small
 
 
 def codes_at(snapshot: Snapshot, rows: Rows, modality: Modality) -> Codes:
@@ -78,20 +81,9 @@ def _by_segment(snapshot: Snapshot, rows: Rows) -> Iterator[tuple[Segment, NDArr
         yield snapshot.segments[number], places, rows[places] - snapshot.starts[number]
 
 
-def _valid(segment: Segment, column: str, rows: Rows) -> Kept:
+def _valid(column: pa.Array, rows: Rows) -> list[bool]:
     """Where a column has a value; of its values only the bitmap of the missing ones is looked at."""
-    valid = np.zeros(len(rows), np.bool_)
-    is_valid: Callable[[pa.Array], pa.Array] = pc.is_valid
-    for start, number in _batches_of(segment, rows):
-        batch = segment.items.batch(number)
-        inside = (rows >= start) & (rows < start + batch.num_rows)
-        flags = is_valid(batch.column(column)).to_numpy(zero_copy_only=False)
-        valid[inside] = flags[rows[inside] - start]
-    return valid
-
-
-def _batches_of(segment: Segment, rows: Rows) -> Iterator[tuple[int, int]]:
-    """The batches that some rows stand in, each as its first row and its number."""
-    starts = segment.items.starts
-    for number in np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist():
-        yield int(starts[number]), number
+    if column.null_count in (0, len(column)):
+        return [column.null_count == 0] * len(rows)
+    flags: list[bool] = column.is_valid().to_numpy(zero_copy_only=False)[rows].tolist()
+    return flags

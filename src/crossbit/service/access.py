@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from fastapi import Request
@@ -14,20 +14,20 @@ from crossbit.service.settings import ServiceSettings
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="crossbit"'}
 
 
-def may_read(settings: ServiceSettings) -> Callable[[Request], None]:
+def may_read(settings: ServiceSettings) -> Callable[[Request], Awaitable[None]]:
     """A check that lets readers through: everybody where there are no read tokens."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # a plain function would be sent to a thread
         if settings.read_tokens:
             _check(request, (*settings.read_tokens, *settings.write_tokens))
 
     return check
 
 
-def may_write(settings: ServiceSettings) -> Callable[[Request], None]:
+def may_write(settings: ServiceSettings) -> Callable[[Request], Awaitable[None]]:
     """A check that lets writers through; nobody where there is no write token."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # a plain function would be sent to a thread
         if not settings.write_tokens:
             raise ProblemError(403, "This service is read-only: it was started without a write token.")
         _check(request, settings.write_tokens)

@@ -54,7 +54,7 @@ def answer_search(view: View, request: SearchRequest, picture: bytes | None, wat
             close = _ranked(view, request, query, among, farthest)
     shown = close.take(slice(request.offset, request.offset + request.k))
     nearest = int(found.distances[0]) if len(found) else None
-    return SearchAnswer.model_construct(
+    return SearchAnswer(
         hits=hit_records(view.snapshot, shown.rows, shown.distances, shown.scores, certain, request.offset + 1),
         nearest=None if nearest is None else Nearest(distance=nearest, confidence=confidence_at(certain, nearest)),
         cut=len(found) > 0 and len(close) == 0,

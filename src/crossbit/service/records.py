@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossbit.collection import Item, Snapshot
-from crossbit.collection.gather import items_at, with_thumbnail
+from crossbit.collection.gather import items_at
 from crossbit.service.models import HitRecord, SampleItem
 
 
@@ -22,13 +22,13 @@ def hit_records(
     first_rank: int,
 ) -> list[HitRecord]:
     """The hits at some rows (n,), in their order. scores: (n,), higher is closer. certain: confidence by distance."""
-    small = with_thumbnail(snapshot, rows).tolist()
+    items, small = items_at(snapshot, rows)
     found = []
-    for number, item in enumerate(items_at(snapshot, rows)):
+    for number, item in enumerate(items):
         distance = int(distances[number])
         picture, thumbnail = addresses(item, small[number])
         found.append(
-            HitRecord.model_construct(  # made of checked values: checking thousands again takes longer than the search
+            HitRecord(
                 rank=first_rank + number,
                 id=item.id,
                 distance=distance,
@@ -47,7 +47,7 @@ def hit_records(
 
 def sample_records(snapshot: Snapshot, rows: NDArray[np.int64], n: int) -> list[SampleItem]:
     """At most n of the items at some rows, those with a picture first."""
-    pairs = list(zip(items_at(snapshot, rows), with_thumbnail(snapshot, rows).tolist(), strict=True))
+    pairs = list(zip(*items_at(snapshot, rows), strict=True))
     pairs.sort(key=lambda pair: not pair[0].has_image)
     return [_sample(item, small) for item, small in pairs[:n]]
 
