@@ -26,8 +26,8 @@ def origin() -> str:
     return (
         f"{found['machine']['processor']}, {found['machine']['cores']} cores, {found['date']}, commit "
         f"{versions['commit']}, faiss {versions['faiss']}; {told['n_bits']}-bit codes, k = {told['k']}, "
-        f"{told['seconds']:g} s a run. Load average at the end {found['load_average'][0]:g}: the machine was shared, so "
-        "compare columns, not machines. The driver ran on the same cores."
+        f"{told['seconds']:g} s a run. Load average at the end {found['load_average'][0]:g}: the machine was shared, "
+        "so compare the services, not machines. The driver ran on the same cores."
     )
 
 

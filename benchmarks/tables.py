@@ -23,6 +23,7 @@ import pixels
 import plots
 import reliability
 import search_tables
+import service_tables
 import sizing
 from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
@@ -44,6 +45,7 @@ DOCUMENTS = (
     "docs/confidence.md",
     "docs/scale.md",
     "docs/pixels.md",
+    "docs/service.md",
     "docs/export.md",
     "docs/collection.md",
 )
@@ -79,6 +81,11 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table engines": sizing.engines_table,
         "origin of sizes": sizing.origin,
         "table pixels": pixels.table,
+        "service origin": service_tables.origin,
+        "table service": service_tables.latency,
+        "table service ratios": service_tables.ratios,
+        "table service operation": service_tables.operation,
+        "service durability": service_tables.durability,
         "table pixels reference": partial(pixels.reference, results),
         "table collection": collection_tables.speed_table,
         "table durability": collection_tables.durability_table,

@@ -15,6 +15,10 @@ from crossbit.errors import SettingsError
 from crossbit.service.app import create_app
 from crossbit.service.settings import ServiceSettings
 
+# Seconds after which a thread that computes lets another one run Python. With the usual 5 ms whoever waits for the
+# event loop waits for each of the workers first.
+_SWITCH = 0.0005
+
 
 def run(collection: Path, settings: ServiceSettings, started: Callable[[str], None]) -> None:
     """Serve a collection until SIGINT or SIGTERM; requests that were begun are finished.
@@ -23,6 +27,7 @@ def run(collection: Path, settings: ServiceSettings, started: Callable[[str], No
     and what opening the collection raises.
     """
     _start_logs(settings)
+    sys.setswitchinterval(_SWITCH)
     Collection.open(collection).close()  # whatever is wrong with it is said before anything listens
     app = create_app(collection, settings)
     listening = _listen(settings)
