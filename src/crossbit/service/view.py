@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from crossbit import __version__
+from crossbit import __version__, kernels
 from crossbit.collection import Collection, Snapshot
 from crossbit.collection.gather import alive_among
 from crossbit.errors import DataError
@@ -69,7 +69,8 @@ class View:
         return replace(self, snapshot=collection.snapshot, revision=revision, _facets={}, _counting=Lock())
 
     def warm_up(self) -> None:
-        """Search once, so that the first request does not wait for the loops to be compiled and the codes mapped."""
+        """Compile all loops and search once, so that no request waits for the compiler or for codes to be mapped."""
+        kernels.warm_up()
         for side in SIDES:
             for segment in self.snapshot.segments:
                 if len(segment.codes[side]):
