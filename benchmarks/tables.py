@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import collection_tables
+import database_codes
 import pixels
 import plots
 import reliability
@@ -87,6 +88,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table service operation": service_tables.operation,
         "service durability": service_tables.durability,
         "table pixels reference": partial(pixels.reference, results),
+        "table database codes": database_codes.table,
         "table collection": collection_tables.speed_table,
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
