@@ -29,6 +29,9 @@ def blocks() -> dict[str, Callable[[], str]]:
         "table search recall": lambda: _table(("recall",), RECALL),
         "table search rest": _rest,
         "table search pruning": lambda: _table(None, PRUNING, file="pruning.json"),
+        "table search radius": lambda: _table(("radius",), RADIUS, file="radius.json"),
+        "table search rings": lambda: _table(("rings",), RINGS, file="rings.json"),
+        "table search prefix": lambda: _table(("prefix",), PREFIX, file="prefix.json"),
         "search origin": _origin,
     }
 
@@ -65,6 +68,30 @@ PRUNING = {
     "way": lambda r: r["way"],
     "bits": EXACT["bits"],
     "still to be compared": lambda r: f"{100 * r['share_left']:.1f} %",
+}
+RADIUS = {
+    "codes": EXACT["codes"],
+    "bits": EXACT["bits"],
+    "radius": lambda r: str(r["radius"]),
+    "found a query": lambda r: f"{r['found_a_query']:,.1f}",
+    "batch, microseconds a query": lambda r: f"{r['batch_microseconds']:,.0f}",
+    "times faster than a scan": lambda r: f"{r['batch_times_faster']:.1f}",
+    "single query, microseconds": lambda r: f"{r['single_microseconds']:,.0f}",
+    "times faster": lambda r: f"{r['single_times_faster']:.1f}",
+}
+RINGS = {
+    "codes": lambda r: f"{r['n'] // 1_000_000} M {r['codes']}",
+    "bits": EXACT["bits"],
+    "k": EXACT["k"],
+    **{name: RADIUS[name] for name in list(RADIUS)[4:]},
+}
+PREFIX = {
+    "codes": lambda r: r["codes"],
+    "bits": EXACT["bits"],
+    "first bits": lambda r: str(r["prefix_bits"]),
+    "candidates": lambda r: f"{r['candidates']:,}",
+    "recall of the nearest 10": lambda r: f"{r['recall']:.3f}",
+    "time, a whole search = 1": lambda r: f"{r['time_to_whole']:.2f}",
 }
 TOLD = {
     "ivf build": "Building {n_lists} lists over {n:,} codes of {n_bits} bits: {cpu_seconds} CPU seconds. "

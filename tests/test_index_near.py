@@ -113,3 +113,8 @@ def test_large_radii_are_never_looked_up(n_bytes, radius):
     tables._spent = 10.0
     tables.within(packed[:200], packed, radius, kept=None, threads=1)
     assert tables._tables is None
+
+
+def test_no_codes_are_as_wide_as_others():
+    assert as_bytes(np.empty((0, 2), np.uint8)).shape == (0, 2)
+    assert as_bytes(np.empty((0, 2), np.uint64)).shape == (0, 16)

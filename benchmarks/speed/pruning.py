@@ -2,10 +2,11 @@
 
     python benchmarks/speed/pruning.py        about a minute; written to pruning.json
 
-Two ways, both given the exact distance of the k-th hit from the start, which no real search knows:
+Three ways, all given the exact distance of the k-th hit from the start, which no real search knows:
 
 - clusters with triangle bounds: a cluster is passed over when the query's distance to its centre, less its radius, is
   beyond the k-th hit. Counted is the share of codes in clusters that are left.
+- rings: of a cluster, only codes are left whose distance to the centre is within the k-th hit of the query's.
 - prefix first: a block of 64 codes is passed over when its codes differ in too many of the first bits already.
   Counted is the share of blocks left after a half and after three quarters of the bits, codes in random order and
   sorted by cluster.
@@ -58,6 +59,21 @@ def share_of_clusters(queries: np.ndarray, limits: np.ndarray, centres: np.ndarr
     return float((left * sizes).sum() / len(queries) / sizes.sum())
 
 
+def share_of_rings(queries: np.ndarray, limits: np.ndarray, centres: np.ndarray, own: np.ndarray,
+                   far: np.ndarray) -> float:  # fmt: skip
+    """The share of codes whose distance to their centre does not rule them out."""
+    n_bits = 8 * centres.shape[1]
+    held = np.bincount(own * (n_bits + 1) + far, minlength=len(centres) * (n_bits + 1)).reshape(-1, n_bits + 1)
+    before = np.pad(np.cumsum(held, axis=1), ((0, 0), (1, 0)))
+    left = 0
+    for query, limit in zip(queries, limits, strict=True):
+        distances = np.bitwise_count(query ^ centres).sum(axis=1, dtype=np.int64)
+        ends = np.minimum(distances + limit, n_bits) + 1
+        each = np.arange(len(centres))
+        left += int((before[each, ends] - before[each, np.maximum(distances - limit, 0)]).sum())
+    return left / len(queries) / len(own)
+
+
 def share_of_blocks(queries: np.ndarray, limits: np.ndarray, packed: np.ndarray, n_bytes: int) -> float:
     """The share of blocks of 64 codes with one that may still be a hit after the first n_bytes."""
     whole = len(packed) // 64 * 64
@@ -79,6 +95,8 @@ def rows() -> list[dict[str, Any]]:
         shared = {"n": N, "n_bits": n_bits, "k": K, "n_centres": N_CENTRES}
         share = share_of_clusters(queries, limits, centres, own, far)
         told.append({"way": "clusters with triangle bounds", **shared, "share_left": round(share, 4)})
+        share = share_of_rings(queries, limits, centres, own, far)
+        told.append({"way": "rings in clusters", **shared, "share_left": round(share, 4)})
         ordered = packed[np.argsort(own, kind="stable")]
         for name, codes in (("random order", packed), ("sorted by cluster", ordered)):
             for n_bytes in (n_bits // 16, n_bits * 3 // 32):

@@ -3,6 +3,18 @@
 from crossbit.index.choice import choose_engine, choose_index
 from crossbit.index.exact import ExactIndex
 from crossbit.index.ivf import IvfIndex, IvfSettings
+from crossbit.index.prefix import PrefixSearch
 from crossbit.index.protocol import Hits, Index
+from crossbit.index.pruned import PrunedIndex
 
-__all__ = ["ExactIndex", "Hits", "Index", "IvfIndex", "IvfSettings", "choose_engine", "choose_index"]
+__all__ = [
+    "ExactIndex",
+    "Hits",
+    "Index",
+    "IvfIndex",
+    "IvfSettings",
+    "PrefixSearch",
+    "PrunedIndex",
+    "choose_engine",
+    "choose_index",
+]

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from crossbit.kernels.compilation import Bytes, Distances, Rows, compiled
+from crossbit.kernels.compilation import Bytes, Distances, Rows, compiled, inlined
 from crossbit.kernels.scan import SPARE, in_order, new_answers, offer
 from crossbit.kernels.vectors import LANES, function_named, lowest
 from crossbit.kernels.words import byte_distance
@@ -84,6 +84,19 @@ def _block_of_rows(n_words: int) -> Any:
 _under_1: Callable[..., Any] = cast(Any, _block_of_rows(1))
 _under_2: Callable[..., Any] = cast(Any, _block_of_rows(2))
 _under_4: Callable[..., Any] = cast(Any, _block_of_rows(4))
+
+
+@inlined
+def rows_under(codes: Bytes, begin: int, queries: Bytes, query: int, limit: int) -> Any:
+    """Which of the 64 codes from row `begin` on lie under a limit, one bit a code; all where no loop fits the width."""
+    n_bytes = codes.shape[1]
+    if n_bytes == 8:
+        return _under_1(codes, begin * 8, queries, query * 8, limit)
+    if n_bytes == 16:
+        return _under_2(codes, begin * 16, queries, query * 16, limit)
+    if n_bytes == 32:
+        return _under_4(codes, begin * 32, queries, query * 32, limit)
+    return ~np.uint64(0)
 
 
 @compiled

@@ -101,7 +101,11 @@ def all_threads() -> int:
 def as_bytes(array: NDArray[Any]) -> Bytes:
     """Rows of bytes or words as read-only rows of bytes: one memory layout, so that each loop is compiled once."""
     plain = np.ascontiguousarray(array).view(np.ndarray)
-    view = plain.view(np.uint8).reshape(len(plain), -1) if plain.size else np.empty((len(plain), 8), np.uint8)
+    view = (
+        plain.view(np.uint8).reshape(len(plain), -1)
+        if plain.size
+        else np.empty((len(plain), plain.shape[1] * plain.itemsize), np.uint8)
+    )
     view.flags.writeable = False
     return view
 
