@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "datasets",
         "queries",
         "correlation",
+        "centring",
         "factorisation",
         "anchor_graphs",
         "sparse_coding",
