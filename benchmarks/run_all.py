@@ -26,7 +26,19 @@ from crossbit.experiment import Job, expected_of, read_experiments, read_result,
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM")}
 # Seconds of one job where no earlier result tells: rough, for the order and the first guess of the remaining time.
-GUESS = {"random-projection": 1, "cca-sign": 2, "cca-itq": 3, "djsrh": 120, "jdsh": 350, "dcmh": 150, "kdcmh": 450}
+GUESS = {
+    "random-projection": 1,
+    "cca-sign": 2,
+    "cca-itq": 3,
+    "cvh": 3,
+    "imh": 40,
+    "pdh": 30,
+    "cmfh": 10,
+    "djsrh": 120,
+    "jdsh": 350,
+    "dcmh": 150,
+    "kdcmh": 450,
+}
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 
 
