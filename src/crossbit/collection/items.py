@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,8 +66,7 @@ class Items:
                 f"{len(self.pictures)} pictures."
             )
         if len(set(self.ids)) != n:
-            seen: set[str] = set()
-            twice = next(name for name in self.ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add gives None
+            twice = next(name for name, times in Counter(self.ids).items() if times > 1)
             raise DataError(f"Item ids must differ; {twice!r} is given twice.")
         _check_names(self.metadata)
         for name, values in self.metadata.items():
