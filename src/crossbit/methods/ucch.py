@@ -26,8 +26,9 @@ class UCCH(DeepMethod):
     than to the other codes of the batch; what is a margin away already is pushed less (cross-modal ranking). In the
     first epoch the bank is only filled, and the keys are those of the batch itself.
 
-    Source: Hu, Zhu, Lin, Peng, Zhao, Peng, TPAMI 45(3), 2023, the contrastive loss, the bank's update and the ranking loss;
-    settings of the paper and, for `contrast_share`, `shift` and `batch_size`, of the authors' command for MIRFlickr.
+    Source: Hu, Zhu, Lin, Peng, Zhao, Peng, TPAMI 45(3), 2023: the contrastive loss, the bank's update, the ranking
+    loss, which are written out in `UCCHObjective`. Settings of the paper; `contrast_share`, `shift` and `batch_size`
+    of the authors' command for MIRFlickr.
     Departures: the paper's training set is the whole database, ours the training rows of the split (a choice of the
     experiment, not of the method); one draw of keys serves the whole batch; inputs are standardised, since ready
     features come in any scale; a sign of zero is +1.
