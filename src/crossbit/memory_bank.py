@@ -37,4 +37,4 @@ class MemoryBank(nn.Module):
 
 def as_keys(directions: Tensor) -> Tensor:
     """Signs, zero counted as +1, brought to length 1: (b, n_bits), with no gradient."""
-    return torch.where(directions >= 0, 1.0, -1.0).to(directions.dtype) * directions.shape[1] ** -0.5
+    return torch.where(directions >= 0, 1.0, -1.0).to(directions.dtype) * directions.shape[1] ** -0.5  # type: ignore[no-any-return]
