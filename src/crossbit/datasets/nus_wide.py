@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossbit.datasets.benchmark import Benchmark, BenchmarkItem, BenchmarkItems, Record
 from crossbit.datasets.counts import Tally
-from crossbit.datasets.drawing import ClassSplit, RandomSplit
+from crossbit.datasets.drawing import ClassSplit, RandomSplit, SplitRule
 from crossbit.datasets.originals import Originals, read_lines
 from crossbit.errors import DataError, FileFormatError
 
@@ -19,12 +19,12 @@ N_PHOTOS = 269_648
 _SHARED = {"photos": N_PHOTOS, "pictures": N_PHOTOS, "concepts": 81, "label ones": 503_848}
 _SHARED |= {"tags": 1_000, "tag ones": 1_559_464}
 _TC10, _TC21 = {"label ones of the top 10": 332_189}, {"label ones of the top 21": 411_438}
-_TC10_SPLITS = {
+_TC10_SPLITS: dict[str, SplitRule] = {
     "unsup": ClassSplit(200, 500, 10),
     "clip": RandomSplit(5_000, 10_000),
     "all": RandomSplit(2_000, 10_000),
 }
-_TC21_SPLITS = {
+_TC21_SPLITS: dict[str, SplitRule] = {
     "dcmh": RandomSplit(2_100, 10_500),
     "classes": ClassSplit(100, 500, 21, scarce_first=True),
     "clip": RandomSplit(5_000, 10_000),
