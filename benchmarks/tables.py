@@ -20,6 +20,7 @@ from typing import Any
 
 import collection_tables
 import database_codes
+import evaluation_tables
 import pixels
 import plots
 import reliability
@@ -93,7 +94,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks()
+    made |= search_tables.blocks() | evaluation_tables.blocks()
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
