@@ -30,7 +30,9 @@ def _speed(speed: Mapping[str, Any]) -> str:
     told += f"The stream is {one} times as fast as the loop on one thread, and {best} times as the fastest loop. "
     told += f"A loop on each core, with nothing in common but the machine, gives {several} times one loop: more cores "
     told += "share caches and memory, and that bounds what any way of encoding can gain.\n\nOne picture on one thread: "
-    told += ", ".join(f"{what} {spent} ms" for what, spent in speed["milliseconds_of_one_picture_on_one_thread"].items())
+    told += ", ".join(
+        f"{what} {spent} ms" for what, spent in speed["milliseconds_of_one_picture_on_one_thread"].items()
+    )
     return tables.markdown(["pictures", "a second", "CPU seconds each"], rows) + f"\n\n{told}."
 
 

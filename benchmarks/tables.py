@@ -16,12 +16,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import collection_tables
 import database_codes
-import evaluation_tables
 import encode_tables
+import evaluation_tables
 import pixels
 import plots
 import reliability
