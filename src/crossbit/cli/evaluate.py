@@ -11,6 +11,8 @@ import typer
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
 from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
 from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.reading import EVERYTHING, reads_source
+from crossbit.datasets import Reading
 from crossbit.errors import SettingsError
 from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
 from crossbit.evaluation import evaluate as measure
@@ -18,6 +20,7 @@ from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
 
 
+@reads_source
 def evaluate(
     hasher: HasherFile,
     data: Data,
@@ -30,6 +33,7 @@ def evaluate(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Score a hasher on DATA with labels.
@@ -43,7 +47,7 @@ def evaluate(
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, **encoders)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, reading=reading, **encoders)
         check_encoders(loaded, dataset)
         evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
         taught = None if teacher is None else Hasher.load(teacher)
