@@ -26,6 +26,7 @@ METHODS: dict[str, str] = {
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
+    "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
