@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("memory_bank", "neighbours", "related", "tanh_net"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -59,7 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("memory_bank", "neighbours", "related", "tanh_net"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
