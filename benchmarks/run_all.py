@@ -42,6 +42,8 @@ GUESS = {
     "ugach": 40,
     "ukd": 70,
     "duch": 35,
+    "jmgch": 35,
+    "pldh": 35,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "factorisation",
         "anchor_graphs",
         "sparse_coding",
+        "pseudo_labels",
         "distribution",
     ),
     (

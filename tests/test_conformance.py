@@ -37,6 +37,8 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
     "ukd": {"epochs": 40, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
     "duch": {"epochs": 15, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
+    "jmgch": {"epochs": 15, "hidden": 128, "graph_hidden": 64, "batch_size": 32},
+    "pldh": {"epochs": 12, "hidden": 128, "batch_size": 32},
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "dcmh": {"epochs": 60, "hidden": 256},

@@ -29,6 +29,8 @@ METHODS: dict[str, str] = {
     "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
     "duch": "crossbit.methods.duch:DUCH",
+    "jmgch": "crossbit.methods.jmgch:JMGCH",
+    "pldh": "crossbit.methods.pldh:PLDH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
