@@ -37,6 +37,9 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
+    "scm": {},
+    "hcsr": {},
+    "sccmh": {},
     "dcmh": {"epochs": 60, "hidden": 256},
 }
 """Settings with which each method learns the planted world in a second or so."""
