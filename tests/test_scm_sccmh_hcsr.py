@@ -160,7 +160,7 @@ def test_hcsr_objective_is_its_equation_and_no_step_raises_it(generator: np.rand
     values = [method.objective(views, labels, space) for space in spaces]
     assert len(spaces) == 31
     assert all(after <= before + 1e-9 for before, after in itertools.pairwise(values))
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.9 * values[0]
     space = spaces[10]
     expected = square_loss(labels, space.hidden @ space.classes)
     expected += square_loss(space.codes, space.hidden @ space.rotation)
@@ -173,13 +173,15 @@ def test_hcsr_objective_is_its_equation_and_no_step_raises_it(generator: np.rand
     np.testing.assert_allclose(space.rotation.T @ space.rotation, np.eye(4), atol=1e-9)
 
 
-def test_hcsr_without_the_weight_of_labels_does_not_look_at_them() -> None:
-    pairs, method = few(), HCSR(n_bits=8, label_weight=0.0)
-    shuffled = PairedFeatures(pairs.image, pairs.text, pairs.labels[::-1])
-    assert method.fit(pairs).encode_images(pairs.image) == method.fit(shuffled).encode_images(pairs.image)
-    assert HCSR(n_bits=8).fit(pairs).encode_images(pairs.image) != HCSR(n_bits=8).fit(shuffled).encode_images(
-        pairs.image
-    )
+def test_hcsr_starts_from_what_views_and_labels_share_and_not_from_noise() -> None:
+    """The start explains the labels: a ridge map from it reaches far more of them than one from noise would."""
+    pairs = few()
+    labels = pairs.labels - pairs.labels.mean(axis=0)
+    start = next(HCSR(n_bits=8).steps(centred_views(pairs), pairs.labels.astype(float), np.random.default_rng(0)))
+    assert start.hidden.std() == pytest.approx(1)
+    noise = np.random.default_rng(1).standard_normal((40, 8))
+    left = [np.linalg.lstsq(hidden, labels)[1].sum() for hidden in (start.hidden, noise)]
+    assert left[0] < 0.5 * left[1]
 
 
 @pytest.mark.parametrize("settings", [{"iterations": 0}, {"code_weight": 0.0}])
