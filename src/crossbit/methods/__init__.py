@@ -25,6 +25,8 @@ METHODS: dict[str, str] = {
     "djsrh": "crossbit.methods.djsrh:DJSRH",
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "ugach": "crossbit.methods.ugach:UGACH",
+    "ucch": "crossbit.methods.ucch:UCCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
