@@ -35,7 +35,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sparse_coding",
         "distribution",
     ),
-    ("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    (
+        *(
+            "training",
+            "objectives",
+            "similarity",
+            "nets",
+            "checkpoint",
+            "diffusion",
+            "distillation",
+            "student",
+            "taught",
+        ),
+        *("affinity_losses",),
+    ),
     ("methods",),
     ("pixels",),
     ("experiment", "report", "collection", "tables"),
@@ -46,6 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    *("affinity_losses",),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -33,6 +33,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "cmsth": {"topic_iterations": 20, "iterations": 10},
     "djsrh": {"epochs": 15, "hidden": 256},
     "jdsh": {"epochs": 15, "hidden": 256},
+    "dsah": {"epochs": 30, "hidden": 256},
     "kdcmh": {"epochs": 15, "hidden": 128},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "dcmh": {"epochs": 60, "hidden": 256},

@@ -24,6 +24,7 @@ METHODS: dict[str, str] = {
     "cmsth": "crossbit.methods.cmsth:CMSTH",
     "djsrh": "crossbit.methods.djsrh:DJSRH",
     "jdsh": "crossbit.methods.jdsh:JDSH",
+    "dsah": "crossbit.methods.dsah:DSAH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
