@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("affinity_losses",),
+        *("affinity_losses", "neighbour_graphs"),
     ),
     ("methods",),
     ("pixels",),
@@ -59,7 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("affinity_losses",),
+    *("affinity_losses", "neighbour_graphs"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

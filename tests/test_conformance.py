@@ -34,6 +34,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "djsrh": {"epochs": 15, "hidden": 256},
     "jdsh": {"epochs": 15, "hidden": 256},
     "dsah": {"epochs": 30, "hidden": 256},
+    "dgcpn": {"epochs": 25, "hidden": 128},
     "kdcmh": {"epochs": 15, "hidden": 128},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "dcmh": {"epochs": 60, "hidden": 256},

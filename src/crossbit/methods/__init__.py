@@ -25,6 +25,7 @@ METHODS: dict[str, str] = {
     "djsrh": "crossbit.methods.djsrh:DJSRH",
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "dsah": "crossbit.methods.dsah:DSAH",
+    "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
