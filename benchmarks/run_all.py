@@ -38,6 +38,7 @@ GUESS = {
     "jdsh": 350,
     "dcmh": 150,
     "kdcmh": 450,
+    "ucch": 40,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

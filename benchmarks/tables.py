@@ -16,10 +16,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import collection_tables
 import database_codes
+import encode_tables
+import evaluation_tables
 import pixels
 import plots
 import reliability
@@ -67,7 +68,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
         "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
-        "table encode": partial(_encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
+        "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
         "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
@@ -93,7 +94,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks()
+    made |= search_tables.blocks() | evaluation_tables.blocks()
     for preset in ("PALL", "P50"):
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
@@ -118,48 +119,6 @@ def _published(path: Path) -> str:
 def _plot_lines(results: list[Result]) -> str:
     shown = [f"![{name.removesuffix('.svg').replace('-', ' ')}](img/{name})" for name in plots.plots(results)]
     return "\n\n".join(shown) or tables.NOTHING
-
-
-def _encode_table(path: Path) -> str:
-    """Speed, memory and kills of an encoding of any size; each part says when and where it was measured."""
-    if not path.is_file():
-        return tables.NOTHING
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    parts = []
-    if speed := stored.get("speed"):
-        rates, used = speed["pictures_per_second"], speed["cpu_seconds_a_picture"]
-        rows = [[way, f"{rates[way]:.1f}", f"{used[way]:.3f}"] for way in rates]
-        ratios = [speed[name] for name in ("stream_to_loop_one_thread", "stream_to_best_loop")]
-        one, best = (f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" for ratio in ratios)
-        told = f"{speed['pictures']}, {speed['encoder']}, {speed['rounds']} rounds in turns. "
-        told += f"The stream is {one} times as fast as the loop on one thread, and {best} times as the fastest loop."
-        if speed["load_average"][0] > speed["machine"]["cores"]:
-            told += " Other programs wanted the same cores meanwhile, so there was no free core to gain: measure again."
-        parts += [tables.markdown(["pictures", "a second", "CPU seconds each"], rows), told + _measured(speed)]
-    if memory := stored.get("memory"):
-        rows = [
-            [r["encoder"], f"{r['pictures']:,}", f"{r['peak_mib']}", f"{r['largest_worker_peak_mib']}"]
-            for r in memory["runs"]
-        ]
-        header = ["encoder", "pictures", "peak MiB", "peak MiB of the largest worker"]
-        told = "`small` is a random projection of 32 x 32 pixels: what is measured is the stream, not a model."
-        parts += [tables.markdown(header, rows), told + _measured(memory)]
-    if kills := stored.get("kills"):
-        told = f"Killed {kills['kills']} times at random moments in {kills['pictures']:,} pictures with shards of "
-        told += (
-            f"{kills['shard_size']}: at most {kills['encoded_again_most']} pictures were encoded again after a kill, "
-        )
-        told += "and the features were those of one go."
-        parts.append(told + _measured(kills))
-    return "\n\n".join(parts)
-
-
-def _measured(part: Mapping[str, Any]) -> str:
-    where, made = part["machine"], part["versions"]
-    return (
-        f" {where['processor']}, {where['cores']} cores, load {part['load_average'][0]:.0f} at the end, "
-        f"{part['date']}, commit {made['commit']}."
-    )
 
 
 def _speed_table(path: Path) -> str:

@@ -128,6 +128,15 @@ def test_agrees_with_ir_measures_where_nothing_ties():
     )
 
 
+@pytest.mark.parametrize("ties", ["expected", "best", "worst", "id"])
+def test_any_number_of_threads_gives_the_same_scores(ties):
+    queries, database = codes_of(150, 64, 20), codes_of(60_000 if ties != "id" else 800, 64, 21)
+    labels = labels_of(150, 22), labels_of(len(database), 23)
+    protocol = EvaluationProtocol("test", None, "relevant", ties)
+    one, three = (mean_average_precision(queries, database, *labels, protocol, threads=n) for n in (1, 3))
+    assert one == three
+
+
 def test_perfect_and_hopeless_codes():
     labels = np.eye(4, dtype=bool)[np.arange(40) % 4]
     bits = np.repeat(labels, 4, axis=1)

@@ -1,12 +1,14 @@
 """Average precision over ties: against every order of tiny cases, many random orders, and the loop definitions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossbit.errors import DataError
-from crossbit.evaluation import EvaluationProtocol, average_precisions
+from crossbit.evaluation import PALL, EvaluationProtocol, average_precisions
 from evaluation_oracles import all_orders, average_precision
 
 RULES = ["found", "relevant", "reachable", "first_relevant"]
@@ -154,3 +156,23 @@ def test_queries_without_anything_relevant():
 def test_ties_by_id_need_an_order():
     with pytest.raises(DataError, match="one item"):
         average_precisions(np.array([[2]]), np.array([[1]]), EvaluationProtocol("test", None, "found", "id"))
+
+
+@pytest.mark.parametrize("n_before", [0, 5, 63, 64, 5000, 2_000_000])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 500, 40_000])
+def test_a_long_group_is_summed_as_its_places_one_by_one(n_before, n):
+    hits_before, hits = n_before // 3, max(1, n // 4)
+    found, relevant = np.array([[n_before, n]]), np.array([[hits_before, hits]])
+    places = n_before + np.arange(1, n + 1)
+    grown = np.arange(n) * ((hits - 1) / (n - 1) if n > 1 else 0.0)
+    own = float(np.sum(np.longdouble(hits) / n * (hits_before + 1 + grown) / places))
+    first = average_precisions(np.array([[n_before]]), np.array([[hits_before]]), PALL)[0] * hits_before
+    added = average_precisions(found, relevant, PALL)[0] * (hits_before + hits) - first
+    assert added == pytest.approx(own, rel=1e-9, abs=1e-9 * max(1, hits_before))
+    for ties, last in (("best", n_before + hits), ("worst", n_before + n)):
+        at = last - np.arange(hits, dtype=np.longdouble)[::-1]
+        whole = replace(PALL, ties=ties)
+        before = average_precisions(np.array([[n_before]]), np.array([[hits_before]]), whole)[0] * hits_before
+        own = float(np.sum((hits_before + np.arange(1, hits + 1)) / at))
+        added = average_precisions(found, relevant, whole)[0] * (hits_before + hits) - before
+        assert added == pytest.approx(own, rel=1e-9, abs=1e-9 * max(1, hits_before))

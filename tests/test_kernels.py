@@ -10,7 +10,7 @@ import pytest
 from crossbit import Codes, kernels
 from crossbit.kernels import counts, lone, scan
 
-WIDTHS = [1, 8, 12, 16, 64, 65, 128, 200]
+WIDTHS = [1, 8, 12, 16, 64, 65, 128, 200, 255, 300]
 
 
 def codes_of(n, n_bits, seed):
@@ -44,6 +44,7 @@ def test_counts_per_distance(n_bits):
         kernels.label_words(query_labels),
         kernels.label_words(item_labels),
         n_bits,
+        threads=2,
     )
     distances = distances_of(queries, items)
     shared = (query_labels[:, None] & item_labels[None]).any(axis=2)
@@ -114,7 +115,14 @@ def test_places_of_given_rows():
 
 
 def test_the_interpreter_lock_is_released():
-    for loop in (kernels.count_distances, kernels.count_nearer, scan.scan_nearest, scan.scan_within, lone.scan_few):
+    for loop in (
+        counts.tally_distances,
+        counts.tally_relevant,
+        kernels.count_nearer,
+        scan.scan_nearest,
+        scan.scan_within,
+        lone.scan_few,
+    ):
         assert loop.targetoptions["nogil"] is True
 
 

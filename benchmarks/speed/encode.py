@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossbit.encoders import EfficientNetLite0, Encoded, EncodedStore, Preparation, encode_stream
+from crossbit.encoders import EfficientNetLite0, Encoded, EncodedStore, Preparation, encode_stream, open_picture
 from crossbit.encoders.encoder import encode_pictures
 from crossbit.experiment.run import machine, peak_memory_mib, versions
 from crossbit.files import write_whole
@@ -37,7 +37,7 @@ from crossbit.sources import Record
 
 HERE = Path(__file__).resolve().parent
 SQUASH = Preparation(side=32, fit="squash")
-SHARD = 512
+SIDE_BY_SIDE = "a loop on each core, in processes"
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ def speed(n: int, rounds: int) -> dict[str, Any]:
     for number in range(rounds):
         for way, threads in list(ways.items())[:: 1 if number % 2 else -1]:
             torch.set_num_threads(threads)
-            # Where other programs want the same cores, torch's threads wait for each other: a part must do.
-            counted = n if threads == 1 else max(1, n // 8)
+            counted = n if threads == 1 else max(1, n // 4)  # a part tells as much
             began, cpu = time.perf_counter(), cpu_seconds()
             if way == "stream":
                 with tempfile.TemporaryDirectory() as folder:
@@ -112,9 +111,12 @@ def speed(n: int, rounds: int) -> dict[str, Any]:
             rates[way].append(counted / (time.perf_counter() - began))
             used[way].append((cpu_seconds() - cpu) / counted)
             print(f"{way}: {rates[way][-1]:.1f} pictures/s", flush=True)
+        rates.setdefault(SIDE_BY_SIDE, []).append(side_by_side(n, cores))
+        print(f"{SIDE_BY_SIDE}: {rates[SIDE_BY_SIDE][-1]:.1f} pictures/s", flush=True)
     best_loop = [max(rates[way][number] for way in ways if way != "stream") for number in range(rounds)]
     one = [stream / loop for stream, loop in zip(rates["stream"], rates["loop, one torch thread"], strict=True)]
     best = [stream / loop for stream, loop in zip(rates["stream"], best_loop, strict=True)]
+    several = [all_ / loop for all_, loop in zip(rates[SIDE_BY_SIDE], rates["loop, one torch thread"], strict=True)]
     return {
         "encoder": encoder.fingerprint(),
         "pictures": f"{n} JPEG files of 640 x 480 pixels, made from their numbers",
@@ -126,7 +128,71 @@ def speed(n: int, rounds: int) -> dict[str, Any]:
         "each_round": {way: [round(rate, 2) for rate in found] for way, found in rates.items()},
         "stream_to_loop_one_thread": _spread(one),
         "stream_to_best_loop": _spread(best),
+        "loops_side_by_side_to_one_loop": _spread(several),
+        "milliseconds_of_one_picture_on_one_thread": steps(encoder, pictures[:64]),
     }
+
+
+def side_by_side(n: int, cores: int) -> float:
+    """Pictures a second of as many plain loops as cores, each in a process of its own: what the cores can give."""
+    command = [sys.executable, "-c", f"import encode; encode.loop_when_told({n}, {cores})"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    loops = [subprocess.Popen(command, cwd=HERE, text=True, **pipes) for _ in range(cores)]
+    for loop in loops:
+        loop.stdout.readline()
+    began = time.perf_counter()
+    for loop in loops:
+        loop.stdin.write("\n")
+        loop.stdin.flush()
+    for loop in loops:
+        loop.stdout.readline()
+    seconds = time.perf_counter() - began
+    for loop in loops:
+        loop.communicate()
+    return n // cores * cores / seconds
+
+
+def loop_when_told(n: int, parts: int) -> None:
+    """A plain loop over a part of n pictures, begun by a line on stdin: called in a process of its own."""
+    import torch
+
+    torch.set_num_threads(1)
+    pictures = [Made(n, (640, 480)).picture(row) for row in range(n // parts)]
+    encoder = EfficientNetLite0()
+    encoder.encode(pictures[:1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for picture in pictures:
+        encoder.encode([picture])
+    print("done", flush=True)
+
+
+def steps(encoder: EfficientNetLite0, pictures: list[bytes]) -> dict[str, float]:
+    """What a picture takes in each step, on one thread with nothing beside it: the least of three goes."""
+    import torch
+
+    torch.set_num_threads(1)
+    prepared = np.stack([encoder.preparation(open_picture(picture)) for picture in pictures])
+
+    def network(batch: int) -> None:
+        for start in range(0, len(prepared), batch):
+            encoder.encode_prepared(prepared[start : start + batch])
+
+    goes: dict[str, Callable[[], object]] = {
+        "open": lambda: [open_picture(picture) for picture in pictures],
+        "open and prepare": lambda: [encoder.preparation(open_picture(picture)) for picture in pictures],
+        "network, one at a time": lambda: network(1),
+        f"network, {encoder.batch} at a time": lambda: network(encoder.batch),
+    }
+    found = {}
+    for what, go in goes.items():
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            go()
+            taken.append(time.perf_counter() - began)
+        found[what] = round(1000 * min(taken) / len(pictures), 2)
+    return found
 
 
 def cpu_seconds() -> float:
@@ -177,57 +243,80 @@ def worker_peak() -> int:
     return max(peaks)
 
 
-def kills(n: int, times: int) -> dict[str, Any]:
-    """Kill an encoding with SIGKILL again and again; tell what was done twice, and compare the outcome."""
-    moments, again, waits = random.Random(0), [], []
-    with tempfile.TemporaryDirectory() as place:
-        whole = encode_stream(Made(n, (64, 64)), {"image": Small()}, Path(place) / "whole", shard_size=SHARD)
-        folder, told = Path(place) / "killed", Path(place) / "told"
-        code = f"import encode; encode.encode_telling({n}, {str(folder)!r}, {str(told)!r})"
-        for kill in range(times + 1):
-            told.write_text("")
-            began = time.perf_counter()
-            process = subprocess.Popen([sys.executable, "-c", code], cwd=HERE)
-            while not told.read_text() and process.poll() is None:
-                time.sleep(0.005)
-            waits.append(time.perf_counter() - began)
-            if kill == times:
-                process.wait()
-                break
-            time.sleep(moments.uniform(0, 1.5))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            stored = len(list(folder.glob("shard-*"))) * SHARD
-            again.append(max(0, int((told.read_text().split() or ["0"])[-1]) - stored))
-        store = EncodedStore.open(folder)
+@dataclass(frozen=True)
+class Killing:
+    """An encoding that is killed. longest: the seconds after its first item within which a kill comes."""
+
+    encoder: str
+    n: int
+    side: tuple[int, int]
+    shard: int
+    times: int
+    longest: float
+
+    def begun(self, folder: Path, told: Path) -> tuple[subprocess.Popen[bytes], float, float]:
+        """Begin it in a process of its own; when that was, and after how many seconds the first item was done."""
+        told.write_text("")
+        call = f"encode_telling({self.n}, {self.encoder!r}, {self.side}, {self.shard}, {str(folder)!r}, {str(told)!r})"
         began = time.perf_counter()
-        looked = sum(1 for _ in store.shards())
-        look = time.perf_counter() - began
-        same = np.array_equal(store.features("image")[:], whole.features("image")[:])
+        process = subprocess.Popen([sys.executable, "-c", f"import encode; encode.{call}"], cwd=HERE)
+        while not told.read_text() and process.poll() is None:
+            time.sleep(0.005)
+        return process, began, time.perf_counter() - began
+
+
+def kills(how: Killing) -> dict[str, Any]:
+    """Kill an encoding with SIGKILL again and again; tell what was done twice and what it cost; compare the outcome."""
+    moments, again, waits = random.Random(0), [], []
+    spent = 0.0
+    with tempfile.TemporaryDirectory() as place:
+        whole, folder, told = (Path(place) / name for name in ("whole", "killed", "told"))
+        process, began, first = how.begun(whole, told)
+        process.wait()
+        in_one_go = time.perf_counter() - began
+        for kill in range(how.times + 1):
+            process, began, wait = how.begun(folder, told)
+            waits.append(wait)
+            if kill < how.times:
+                time.sleep(moments.uniform(0, how.longest))
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+            spent += time.perf_counter() - began
+            stored = len(list(folder.glob("shard-*"))) * how.shard
+            again.append(max(0, int((told.read_text().split() or ["0"])[-1]) - stored))
+        store, rows = EncodedStore.open(folder), EncodedStore.open(whole).features("image")[:]
+        same = np.array_equal(store.features("image")[:], rows)
         verified = len(list(store.shards(verify=True)))
+    rate = how.n / (in_one_go - first)
     return {
-        "pictures": n,
-        "shard_size": SHARD,
-        "kills": times,
-        "encoded_again_each": again,
-        "encoded_again_most": max(again),
-        "milliseconds_to_look_at_a_stored_shard": round(1000 * look / looked, 3),
-        "seconds_to_first_item_at_first": round(waits[0], 3),
+        "encoder": how.encoder,
+        "pictures": how.n,
+        "shard_size": how.shard,
+        "kills": how.times,
+        "encoded_again_each": again[:-1],
+        "encoded_again_most": max(again[:-1]),
+        "pictures_per_second": round(rate, 1),
+        "seconds_in_one_go": round(in_one_go, 2),
+        "seconds_with_all_kills": round(spent, 2),
+        "seconds_more_each_kill": round((spent - in_one_go) / how.times, 2),
+        "of_these_encoding_again": round(sum(again[:-1]) / how.times / rate, 2),
+        "seconds_to_first_item_at_first": round(first, 3),
         "seconds_to_first_item_after_a_kill": round(statistics.median(waits[1:]), 3),
         "same_features_as_in_one_go": bool(same),
         "shards_verified": verified,
     }
 
 
-def encode_telling(n: int, folder: str, told: str) -> None:
+def encode_telling(n: int, encoder: str, side: tuple[int, int], shard: int, folder: str, told: str) -> None:
     """Encode, and write down how far it is: called in a process of its own that is killed."""
+    painter = Small() if encoder == "small" else EfficientNetLite0()
     with Path(told).open("a") as file:
 
         def note(step: Step) -> None:
             file.write(f"{step.done}\n")
             file.flush()
 
-        encode_stream(Made(n, (64, 64)), {"image": Small()}, folder, shard_size=SHARD, progress=note)
+        encode_stream(Made(n, side), {"image": painter}, folder, shard_size=shard, progress=note)
 
 
 def main() -> int:
@@ -244,11 +333,13 @@ def main() -> int:
     sizes = ((1000, "small"), (100_000, "small"), (1000, "efficientnet-lite0"))
     for part in given.only:
         if part == "speed":
-            found[part] = speed(96 // scale + 10, 1 if quick else 4)
+            found[part] = speed(600 // scale, 1 if quick else 3)
         elif part == "memory":
             found[part] = {"runs": [memory(n // scale, encoder) for n, encoder in sizes]}
         else:
-            found[part] = kills(20_000 // scale, 2 if quick else 12)
+            small = Killing("small", 20_000 // scale, (64, 64), 512, 2 if quick else 12, 1.5)
+            real = Killing("efficientnet-lite0", 1000 // scale, (640, 480), 256, 2 if quick else 3, 4.0)
+            found[part] = {"runs": [kills(small), kills(real)]}
         found[part] |= {"load_average": [round(load, 2) for load in os.getloadavg()], **details}
     print(json.dumps(found, indent=1))
     if not quick:

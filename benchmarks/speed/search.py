@@ -297,8 +297,11 @@ def main() -> int:
     return 0
 
 
-def store(rows: list[Row], file: str = "search.json") -> None:
-    """Write rows into a file beside this one, with the machine and the versions."""
+CLUSTERED = "clustered.py, seed 0: clustered codes, 1,000 held-out queries"
+
+
+def store(rows: list[Row], file: str = "search.json", data: str = CLUSTERED) -> None:
+    """Write rows into a file beside this one, with the data they were measured on, the machine and the versions."""
     import faiss
     import llvmlite
     import numba
@@ -310,7 +313,7 @@ def store(rows: list[Row], file: str = "search.json") -> None:
     versions = {"crossbit": crossbit.__version__, "numpy": np.__version__, "numba": numba.__version__}
     versions |= {"llvmlite": llvmlite.__version__, "faiss": faiss.__version__, "python": platform.python_version()}
     stored = {
-        "data": "clustered.py, seed 0: clustered codes, 1,000 held-out queries",
+        "data": data,
         "machine": {"processor": processor, "cores": os.cpu_count()},
         "versions": versions,
         "date": datetime.now(UTC).date().isoformat(),

@@ -13,6 +13,10 @@ class WidthError(DataError):
     """An array of another width than a hash function, an index or a collection was made for."""
 
 
+class CountsError(DataError):
+    """A public data set that does not hold what it is known to hold."""
+
+
 class SplitError(DataError):
     """Rows that stand on both sides of a split, out of range or listed twice."""
 

@@ -14,6 +14,7 @@ from crossbit.cli.fit import fit
 from crossbit.cli.info import info
 from crossbit.cli.methods import methods
 from crossbit.cli.migrate import migrate
+from crossbit.cli.prepare import prepare
 from crossbit.cli.search import search
 from crossbit.cli.serve import serve
 from crossbit.cli.share import share
@@ -41,4 +42,5 @@ for _verb in (
     share,
 ):
     app.command(_verb.__name__)(_verb)
+data_verbs.command("prepare")(prepare)
 app.add_typer(data_verbs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from crossbit.cli.data import Encoders, check_encoders, check_fingerprints, load_items
 from crossbit.datasets import CodedItems, Reading, code_dataset, code_source, source_dataset
 from crossbit.datasets.legacy_mat import is_mat
+from crossbit.datasets.prepared_folder import is_prepared
 from crossbit.datasets.reading import is_vocabulary
 from crossbit.encoders import Encoder, load_image_encoder, load_text_encoder
 from crossbit.hasher import Hasher
@@ -55,4 +56,5 @@ def _writer(
 
 def is_ready(data: str) -> bool:
     """Whether DATA is a data set of its own, not a source whose items are encoded."""
-    return data == "emoji" or Path(data).suffix == ".npz" or is_mat(Path(data))
+    path = Path(data)
+    return data == "emoji" or path.suffix == ".npz" or is_mat(path) or is_prepared(path)

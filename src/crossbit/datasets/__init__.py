@@ -12,6 +12,7 @@ from crossbit.datasets.features import read_features
 from crossbit.datasets.folder import folder_dataset
 from crossbit.datasets.from_source import source_dataset
 from crossbit.datasets.legacy_mat import is_mat, read_mat
+from crossbit.datasets.prepared_folder import is_prepared, read_prepared
 from crossbit.datasets.reading import Reading
 from crossbit.encoders import Encoder
 from crossbit.errors import DataError
@@ -29,6 +30,7 @@ __all__ = [
     "load_dataset",
     "read_features",
     "read_mat",
+    "read_prepared",
     "source_dataset",
 ]
 
@@ -44,7 +46,7 @@ def load_dataset(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Dataset:
-    """A data set by name ("emoji"), from ready features (.npz, .mat), or from a source of pictures and texts.
+    """A data set by name ("emoji"), from ready features (.npz, .mat), a prepared folder, or pictures and texts.
 
     text_encoder, image_encoder: by name (see `crossbit.encoders.load_text_encoder`) or as they are, for data sets that
     are encoded here. duplicates: what a .npz file whose queries stand in the database too gives, see `read_features`.
@@ -63,6 +65,15 @@ def load_dataset(
     if not path.exists() and not glob.has_magic(str(source)):
         raise DataError(
             f"There is no data set {str(source)!r}: expected emoji, a .npz or .mat file of features, {KINDS}."
+        )
+    if is_prepared(path):
+        return read_prepared(
+            path,
+            text_encoder=text_encoder,
+            image_encoder=image_encoder,
+            duplicates=duplicates,
+            cache=cache,
+            progress=progress,
         )
     reading = reading or Reading()
     return source_dataset(

@@ -24,6 +24,7 @@ from crossbit.encoders.preparation import Preparation
 from crossbit.errors import CrossbitError, DataError
 
 _FRAME = struct.Struct("<cQ")  # what follows (one letter), and how many bytes of it
+_PIPE = 1 << 20  # bytes on their way: a prepared picture passes at once, not in the system's pieces of 64 KiB
 _CONTENT, _PATH, _PIXELS, _REASON = b"c", b"f", b"p", b"r"
 Outcome = NDArray[np.uint8] | str
 """A prepared picture (side, side, 3), or the reason why there is none."""
@@ -84,6 +85,7 @@ class _Reader:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            pipesize=_PIPE if sys.platform == "linux" else -1,
         )
         try:
             self._receive()

@@ -17,6 +17,7 @@ from typing import Any
 from crossbit.encoders.batches import Batches, Lanes
 from crossbit.encoders.decoding import PictureReaders
 from crossbit.encoders.encoder import Encoder, PictureEncoder
+from crossbit.encoders.kept_memory import memory_kept
 from crossbit.encoders.shards import MODALITIES, Left, Modality, Shard, read_shard, shard_path, write_shard
 from crossbit.encoders.store import MANIFEST, SKIPPED, EncodedStore, Manifest
 from crossbit.errors import FileFormatError, MismatchError, SettingsError
@@ -201,6 +202,7 @@ class _Run:
         readers = None
         painter = self.encoders.get("image")
         if isinstance(painter, PictureEncoder):
+            opened.enter_context(memory_kept())
             readers = opened.enter_context(PictureReaders(painter.preparation, workers))
         coming = _ahead(records, readers, _AHEAD * workers + _BATCH)
         while done % self.shard_size == 0:  # a shorter shard is the last

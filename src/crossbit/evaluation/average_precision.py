@@ -23,12 +23,20 @@ neighbours, which neither overflows nor loses digits.
 The place J of its t-th relevant item has P(J = j) = C(j - 1, t - 1) C(n - j, r - t) / C(n, r), and adds
 (R + t) E[1 / (N + J)].
 
+**Sums over a group.** A = sum of 1 / (N + j) over j = 1..m is a difference of harmonic numbers, and with it
+    sum of (j - 1)/(N + j) = m - (N + 1) A,        sum of (R + i)/(N + i) = m + (R - N) A.
+A long group therefore costs as much as a short one: A comes from the series of the harmonic numbers around x + 1/2,
+    H(x) = ln(x + 1/2) + Euler's constant + 1/(24 (x + 1/2)^2) - 7/(960 (x + 1/2)^4) + 31/(8064 (x + 1/2)^6) - ...,
+whose next term is below 2e-17 from x = 64 on; what stands before place 64 is added up.
+
 **Best and worst.** Within a group every hit's precision is highest when the hits come first and lowest when they come
 last. In the group that is cut the number of hits is chosen too: under "found" one more hit late in the ranking can
 lower the mean, so all numbers are tried.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +47,8 @@ from crossbit.kernels import Counts, compiled
 
 _DIVISORS = {"found": 0, "relevant": 1, "reachable": 2}
 _FOUND, _RELEVANT = 0, 1
+_SERIES_FROM = 64  # places before which the series of the harmonic numbers is not exact enough
+_ADDED_UP = 32  # terms below which a sum is added up: as fast, and no digit is lost
 
 
 def average_precisions(found: Counts, relevant: Counts, protocol: EvaluationProtocol) -> NDArray[np.float64]:
@@ -73,6 +83,42 @@ def mean_of(scores: NDArray[np.float64]) -> float:
 
 
 @compiled
+def _harmonic(N: int, m: int) -> float:
+    """The sum of 1 / (N + j) over j = 1..m."""
+    total, last = 0.0, N + m
+    while last > N and (N < _SERIES_FROM or last - N < _ADDED_UP):
+        N += 1
+        total += 1.0 / N
+    if last == N:
+        return total
+    low, high = 1.0 / (N + 0.5) ** 2, 1.0 / (last + 0.5) ** 2
+    total += math.log1p((last - N) / (N + 0.5)) + (high - low) / 24
+    return total - 7 * (high**2 - low**2) / 960 + 31 * (high**3 - low**3) / 8064
+
+
+@compiled
+def _growing(N: int, m: int) -> float:
+    """The sum of (j - 1) / (N + j) over j = 1..m."""
+    if m >= _ADDED_UP:
+        return m - (N + 1) * _harmonic(N, m)
+    total = 0.0
+    for j in range(2, m + 1):
+        total += (j - 1.0) / (N + j)
+    return total
+
+
+@compiled
+def _run(N: int, R: int, m: int) -> float:
+    """The sum of (R + i) / (N + i) over i = 1..m: hits at all m places."""
+    if m >= _ADDED_UP:
+        return m + (R - N) * _harmonic(N, m)
+    total = 0.0
+    for i in range(1, m + 1):
+        total += (R + i) / (N + i)
+    return total
+
+
+@compiled
 def _divisor(rule: int, hits: int, n_relevant: int, cutoff: int) -> int:
     if rule == _FOUND:
         return hits
@@ -96,10 +142,7 @@ def _expected(found: Counts, relevant: Counts, cutoff: int, rule: int) -> NDArra
                 break
             if r > 0:
                 growth = (r - 1) / (n - 1) if n > 1 else 0.0
-                added = 0.0
-                for j in range(1, m + 1):
-                    added += (R + 1 + (j - 1) * growth) / (N + j)
-                total += added * r / n
+                total += ((R + 1) * _harmonic(N, m) + growth * _growing(N, m)) * r / n
             N += m
             R += r
         if not done:
@@ -111,10 +154,7 @@ def _expected(found: Counts, relevant: Counts, cutoff: int, rule: int) -> NDArra
 @compiled
 def _expected_cut(total: float, N: int, R: int, n: int, r: int, m: int) -> float:
     """E[AP] under "found" when m of the n items of a group are let in; see the module's text."""
-    A, B = 0.0, 0.0
-    for j in range(1, m + 1):
-        A += 1.0 / (N + j)
-        B += (j - 1.0) / (N + j)
+    A, B = _harmonic(N, m), _growing(N, m)
     low, high = max(0, m - (n - r)), min(m, r)
     mode = min(max(((m + 1) * (r + 1)) // (n + 2), low), high)
     weights, score = 0.0, 0.0
@@ -148,9 +188,7 @@ def _extreme(found: Counts, relevant: Counts, cutoff: int, rule: int, best: bool
             n, r = found[query, group], relevant[query, group]
             if N + n > cutoff:
                 break
-            skipped = 0 if best else n - r
-            for i in range(1, r + 1):
-                total += (R + i) / (N + skipped + i)
+            total += _run(N if best else N + n - r, R, r)
             N += n
             R += r
         else:
@@ -193,10 +231,7 @@ def _expected_first(found: Counts, relevant: Counts, wanted: int) -> NDArray[np.
                 break
             if r <= left:
                 growth = (r - 1) / (n - 1) if n > 1 else 0.0
-                added = 0.0
-                for j in range(1, n + 1):
-                    added += (R + 1 + (j - 1) * growth) / (N + j)
-                total += added * r / max(n, 1)
+                total += ((R + 1) * _harmonic(N, n) + growth * _growing(N, n)) * r / max(n, 1)
             else:
                 for t in range(1, left + 1):
                     total += (R + t) * _expected_inverse_place(N, n, r, t)
@@ -240,9 +275,7 @@ def _extreme_first(found: Counts, relevant: Counts, wanted: int, best: bool) -> 
         N, R, total = 0, 0, 0.0
         for group in range(found.shape[1]):
             n, r = found[query, group], relevant[query, group]
-            skipped = 0 if best else n - r
-            for i in range(1, min(r, wanted - R) + 1):
-                total += (R + i) / (N + skipped + i)
+            total += _run(N if best else N + n - r, R, min(r, wanted - R))
             N += n
             R = min(R + r, wanted)
         scores[query] = total / R if R > 0 else 0.0

@@ -23,9 +23,16 @@ PAIR_RECALL_AT = (1, 5, 10)
 
 
 def evaluate(
-    hasher: Hasher, pairs: PairedFeatures, split: Split, protocols: Sequence[EvaluationProtocol] = (PALL, P50)
+    hasher: Hasher,
+    pairs: PairedFeatures,
+    split: Split,
+    protocols: Sequence[EvaluationProtocol] = (PALL, P50),
+    *,
+    threads: int | None = None,
 ) -> Evaluation:
     """Measure a hasher: the split's query rows search its database rows, images in texts (I2T) and texts in images.
+
+    threads: how many count, as many as there are processors without; the scores do not depend on it.
 
     Raises LabelError when the pairs have no labels, SplitError for rows beyond the pairs or queries whose content also
     stands in train or database, and WidthError for features of another width than the hasher's.
@@ -42,6 +49,7 @@ def evaluate(
         pairs.labels[split.database],
         protocols=protocols,
         split_id=split.fingerprint(),
+        threads=threads,
     )
 
 
@@ -55,18 +63,21 @@ def evaluate_codes(
     *,
     protocols: Sequence[EvaluationProtocol] = (PALL, P50),
     split_id: str = "",
+    threads: int | None = None,
 ) -> Evaluation:
     """Measure codes: row i of both query codes is query pair i, row j of both database codes is database pair j.
 
     query_labels: (q, c) bool; database_labels: (n, c) bool; relevant means at least one shared label. split_id: the
     fingerprint of the split the codes come from; with a hash of the labels it is part of every protocol id.
+    threads: as in `evaluate`.
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
     """
     query_labels, database_labels = check_sides(image_query, text_database, query_labels, database_labels)
     check_sides(text_query, image_database, query_labels, database_labels)
-    i2t, i2t_curves = _direction(image_query, text_query, text_database, query_labels, database_labels, protocols)
-    t2i, t2i_curves = _direction(text_query, image_query, image_database, query_labels, database_labels, protocols)
+    rest = (query_labels, database_labels, protocols, threads)
+    i2t, i2t_curves = _direction(image_query, text_query, text_database, *rest)
+    t2i, t2i_curves = _direction(text_query, image_query, image_database, *rest)
     relevance = relevance_rule(query_labels, database_labels)
     ids = [protocol.id(split_id, relevance) for protocol in protocols]
     return Evaluation(
@@ -89,14 +100,19 @@ def mean_average_precision(
     query_labels: Labels,
     database_labels: Labels,
     protocol: EvaluationProtocol = PALL,
+    *,
+    threads: int | None = None,
 ) -> float:
     """The mAP of one direction, from 0 to 1, exact over ties; 0 when every query is skipped.
+
+    threads: as in `evaluate`. Memory does not grow with queries times items, nor does the time of a mean hang on how
+    many items tie. (Under ties="id" each query's whole ranking is held, a block of queries at a time.)
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
     """
     query_labels, database_labels = check_sides(query_codes, database_codes, query_labels, database_labels)
     groups = groups_by_id if protocol.ties == "id" else groups_by_distance
-    blocks = groups(query_codes, database_codes, query_labels, database_labels)
+    blocks = groups(query_codes, database_codes, query_labels, database_labels, threads=threads)
     return mean_of(np.concatenate([average_precisions(block.found, block.relevant, protocol) for block in blocks]))
 
 
@@ -107,6 +123,7 @@ def _direction(
     query_labels: Labels,
     database_labels: Labels,
     protocols: Sequence[EvaluationProtocol],
+    threads: int | None,
 ) -> tuple[list[float], Curves]:
     """One direction's mAPs and curves, in one pass over the database."""
     cutoffs = [n for n in PRECISION_AT if n <= len(database)]
@@ -114,7 +131,7 @@ def _direction(
     precisions, within_2, empty = np.zeros(len(cutoffs)), 0.0, 0
     all_found = np.zeros(queries.n_bits + 1, dtype=np.int64)
     all_relevant = all_found.copy()
-    for block in groups_by_distance(queries, database, query_labels, database_labels):
+    for block in groups_by_distance(queries, database, query_labels, database_labels, threads=threads):
         for number, protocol in enumerate(protocols):
             if protocol.ties != "id":
                 average[number].append(average_precisions(block.found, block.relevant, protocol))
@@ -124,7 +141,7 @@ def _direction(
         all_found += block.found.sum(axis=0)
         all_relevant += block.relevant.sum(axis=0)
     maps = [
-        mean_average_precision(queries, database, query_labels, database_labels, protocol)
+        mean_average_precision(queries, database, query_labels, database_labels, protocol, threads=threads)
         if protocol.ties == "id"
         else mean_of(np.concatenate(average[number]))
         for number, protocol in enumerate(protocols)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossbit.codes import Codes
 from crossbit.errors import DataError, LabelError, WidthError
-from crossbit.kernels import Counts, code_words, count_distances, label_words, nearest
+from crossbit.kernels import Counts, all_threads, code_words, count_distances, label_words, nearest
 from crossbit.pairs import Labels, array_fingerprint, check_labels
 
 _COUNTED_AT_ONCE = 1 << 20  # counts held at a time, 8 MiB of each kind
@@ -62,11 +62,16 @@ def relevance_rule(query_labels: Labels, database_labels: Labels) -> str:
 
 
 def groups_by_distance(
-    query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels
+    query_codes: Codes,
+    database_codes: Codes,
+    query_labels: Labels,
+    database_labels: Labels,
+    *,
+    threads: int | None = None,
 ) -> Iterator[TiedGroups]:
     """The counts per distance, queries in blocks, so that memory stays bounded whatever their number.
 
-    An item is relevant to a query when they share at least one label.
+    An item is relevant to a query when they share at least one label. threads: how many count; all processors without.
     """
     queries, items = code_words(query_codes.packed), code_words(database_codes.packed)
     query_sets, item_sets = label_words(query_labels), label_words(database_labels)
@@ -74,19 +79,26 @@ def groups_by_distance(
     block = max(1, _COUNTED_AT_ONCE // (n_bits + 1))
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
-        found, relevant = count_distances(queries[rows], items, query_sets[rows], item_sets, n_bits)
+        found, relevant = count_distances(
+            queries[rows], items, query_sets[rows], item_sets, n_bits, threads=threads or all_threads()
+        )
         yield TiedGroups(start, found, relevant)
 
 
 def groups_by_id(
-    query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels
+    query_codes: Codes,
+    database_codes: Codes,
+    query_labels: Labels,
+    database_labels: Labels,
+    *,
+    threads: int | None = None,
 ) -> Iterator[TiedGroups]:
     """The rankings by distance and, within a distance, by database row: one item a group."""
     queries, items = code_words(query_codes.packed), code_words(database_codes.packed)
     block = max(1, _COUNTED_AT_ONCE // len(items))
     for start in range(0, len(queries), block):
         rows = slice(start, start + block)
-        order, _ = nearest(queries[rows], items, len(items))
+        order, _ = nearest(queries[rows], items, len(items), threads=threads or all_threads())
         relevant = np.take_along_axis(share_label(query_labels[rows], database_labels), order, axis=1)
         yield TiedGroups(start, np.ones(relevant.shape, dtype=np.int64), relevant.astype(np.int64))
 
