@@ -27,6 +27,7 @@ METHODS: dict[str, str] = {
     "dsah": "crossbit.methods.dsah:DSAH",
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "ugach": "crossbit.methods.ugach:UGACH",
     "ucch": "crossbit.methods.ucch:UCCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
