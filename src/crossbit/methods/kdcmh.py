@@ -70,10 +70,11 @@ class KDCMH(TaughtMethod):
     (`contrast`); the student's networks are regularised and learned with AdamW (`networks_as`).
 
     Defaults: `image_weight` is found for every fit (`image_weight_of`). Rules without labels, on training rows alone
-    (benchmarks/choose_defaults.py), chose `neighbours`, `edge_power`, `walk`, the teacher's code length, hidden units and
-    epochs and that it is guided, `teacher_slope`, `teacher_share` and of the student `hidden`, `batch_size`, `epochs`,
-    `learning_rate`, `alpha_growth`, the dropouts, `emphasis`, `contrast` and `temperature`. Neutral or usual values
-    have `mu`, `within`, `teacher_weights` and `weight_decay`. All are the same for all data and code lengths.
+    (benchmarks/choose_defaults.py), chose `neighbours`, `edge_power`, `walk`, of the teacher the code length, the
+    hidden units, the epochs and that it is guided, `teacher_slope`, `teacher_share` and of the student `hidden`,
+    `batch_size`, `epochs`, `learning_rate`, `alpha_growth`, the dropouts, `emphasis`, `contrast` and `temperature`.
+    Neutral or usual values have `mu`, `within`, `teacher_weights` and `weight_decay`. All are the same for all data
+    and code lengths.
     The report of a fit tells, without labels, the trust in images that was found (`image_weight`) and how far the
     codes keep the teacher's order of the training pairs (`teacher_agreement`);
     `crossbit.evaluation.code_monitors` tells how the codes came out.
