@@ -132,7 +132,7 @@ class SCCMH(Method):
         return float(found) / n**2
 
     def _penalty(self, rows: Matrix) -> float:
-        return self.ridge * len(rows) / rows.shape[1]  # rows have squared length 1 on average  # type: ignore[no-any-return]  # an int to the power of 2 is Any
+        return self.ridge * len(rows) / rows.shape[1]  # type: ignore[no-any-return]  # a shape is Any; mean square 1
 
 
 def orthogonal_rows(pull: Matrix, generator: np.random.Generator) -> Matrix:
