@@ -23,7 +23,7 @@ ELSEWHERE = {
     "features-from-elsewhere.md": "test_docs_own_data.py",
     "own-data.md": "test_docs_own_data.py",
     "encoders.md": "test_docs_encoders.py",
-    "service.md": "test_service_process.py",
+    "judging.md": "test_judging.py",
 }
 """Pages whose examples other tests run."""
 RUN = {"collection.md": (0,), "data.md": (1,), "search.md": (0,), "protocols.md": (0,)}
