@@ -41,6 +41,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "scm": {},
+    "hcsr": {},
     "sccmh": {},
     "dcmh": {"epochs": 60, "hidden": 256},
 }

@@ -30,6 +30,7 @@ METHODS: dict[str, str] = {
     "ugach": "crossbit.methods.ugach:UGACH",
     "ucch": "crossbit.methods.ucch:UCCH",
     "scm": "crossbit.methods.scm:SCM",
+    "hcsr": "crossbit.methods.hcsr:HCSR",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",

@@ -1,4 +1,4 @@
-"""SCM and SCCMH: each against its equations as plain loops, and each step against its objective."""
+"""SCM, SCCMH and HCSR: each against its equations as plain loops, and each step against its objective."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from crossbit.anchor_features import AnchorFeatures
 from crossbit.centring import CentredRows
 from crossbit.errors import DataError, SettingsError
 from crossbit.label_similarity import crossed_similarity, label_similarity_times, unit_labels
+from crossbit.methods.hcsr import HCSR
 from crossbit.methods.sccmh import SCCMH, orthogonal_rows
 from crossbit.methods.scm import SCM, Whitened
 from crossbit.pairs import PairedFeatures
@@ -149,7 +150,42 @@ def test_hidden_values_are_orthogonal_and_the_best_such(n: int, rank: int, gener
     assert (found * pull).sum() == pytest.approx(best)
 
 
+# HCSR
+
+
+def test_hcsr_objective_is_its_equation_and_no_step_raises_it(generator: np.random.Generator) -> None:
+    pairs, method = few(), HCSR(n_bits=4, iterations=5)
+    views, labels = centred_views(pairs), pairs.labels.astype(float)
+    spaces = list(method.steps(views, labels, generator))
+    values = [method.objective(views, labels, space) for space in spaces]
+    assert len(spaces) == 31
+    assert all(after <= before + 1e-9 for before, after in itertools.pairwise(values))
+    assert values[-1] < 0.9 * values[0]
+    space = spaces[10]
+    expected = square_loss(labels, space.hidden @ space.classes)
+    expected += square_loss(space.codes, space.hidden @ space.rotation)
+    expected += 0.01 * float((space.hidden**2).sum() + (space.classes**2).sum())
+    for rows, basis, projection in zip(views, space.bases, space.projections, strict=True):
+        expected += 0.5 * square_loss(rows, space.hidden @ basis.T) + 0.01 * float((basis**2).sum())
+        penalty = 0.01 + 0.1 * 40 / rows.shape[1]
+        expected += square_loss(space.hidden, rows @ projection) + penalty * float((projection**2).sum())
+    assert values[10] == pytest.approx(expected / 40)
+    np.testing.assert_allclose(space.rotation.T @ space.rotation, np.eye(4), atol=1e-9)
+
+
+def test_hcsr_starts_from_what_views_and_labels_share_and_not_from_noise() -> None:
+    """The start explains the labels: a ridge map from it reaches far more of them than one from noise would."""
+    pairs = few()
+    labels = pairs.labels - pairs.labels.mean(axis=0)
+    start = next(HCSR(n_bits=8).steps(centred_views(pairs), pairs.labels.astype(float), np.random.default_rng(0)))
+    assert start.hidden.std() == pytest.approx(1)
+    noise = np.random.default_rng(1).standard_normal((40, 8))
+    left = [np.linalg.lstsq(hidden, labels)[1].sum() for hidden in (start.hidden, noise)]
+    assert left[0] < 0.5 * left[1]
+
+
 @pytest.mark.parametrize("settings", [{"iterations": 0}, {"code_weight": 0.0}])
 def test_weights_and_rounds_are_checked(settings: dict[str, float]) -> None:
-    with pytest.raises(SettingsError, match=r"iterations|code_weight"):
-        SCCMH(**settings)
+    for kind in (HCSR, SCCMH):
+        with pytest.raises(SettingsError, match=r"iterations|code_weight"):
+            kind(**settings)
