@@ -143,7 +143,7 @@ class HCSR(Method):
         return np.ascontiguousarray(scipy.linalg.solve(held, pull.T, assume_a="pos").T)
 
     def _penalty(self, rows: Matrix) -> float:
-        return self.penalty + self.ridge * len(rows) / rows.shape[1]  # rows have squared length 1 on average
+        return self.penalty + self.ridge * len(rows) / rows.shape[1]  # type: ignore[no-any-return]  # a shape is Any
 
 
 def _ridged(gram: Matrix, ridge: float) -> Matrix:
