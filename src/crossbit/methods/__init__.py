@@ -30,6 +30,8 @@ METHODS: dict[str, str] = {
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
     "ucch": "crossbit.methods.ucch:UCCH",
+    "scm": "crossbit.methods.scm:SCM",
+    "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
