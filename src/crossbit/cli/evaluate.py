@@ -14,7 +14,7 @@ from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherF
 from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.datasets import Reading
 from crossbit.errors import SettingsError
-from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
+from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, read_split, teacher_agreement
 from crossbit.evaluation import evaluate as measure
 from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
@@ -29,6 +29,9 @@ def evaluate(
         Path | None, typer.Option(help="Another hasher file: how far the codes keep its order is told too.")
     ] = None,
     ties: Annotated[str, typer.Option(help="Tied items: expected (the mean of all orders), best, worst or id.")] = "",
+    split: Annotated[
+        Path | None, typer.Option(help="A split file: its rows are the queries and the database, not those of DATA.")
+    ] = None,
     drop_duplicates: DropDuplicates = False,
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
@@ -49,7 +52,8 @@ def evaluate(
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, reading=reading, **encoders)
         check_encoders(loaded, dataset)
-        evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
+        rows = dataset.split if split is None else read_split(split).rows_of(dataset.pairs)
+        evaluation = measure(loaded, dataset.pairs, rows, protocols)
         taught = None if teacher is None else Hasher.load(teacher)
         agreement = None if taught is None else teacher_agreement(loaded, taught, dataset.pairs, seed=drawn)
     if as_json:
