@@ -66,7 +66,6 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
         "table prefixes P50": partial(tables.prefix_table, results, "P50"),
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
-        "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
@@ -147,13 +146,6 @@ def _choices(path: Path) -> str:
     versions = f"commit {record['versions']['commit']}, torch {record['versions']['torch']}"
     told = f"Equal within {record['tolerance']}; {record['machine']['processor']}, {versions}."
     return f"{table}\n\n{told}"
-
-
-def _walk_choices(path: Path) -> str:
-    """The agreement that each length of the walk reached."""
-    mean = json.loads(path.read_text(encoding="utf-8"))["mean"]
-    lengths = sorted(mean, key=float)
-    return tables.markdown(["walk", *lengths], [["agreement", *(f"{mean[length]:.4f}" for length in lengths)]])
 
 
 def _query_table(path: Path) -> str:

@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
+        *("affinity_losses", "neighbour_graphs"),
         *("memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
@@ -59,6 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    *("affinity_losses", "neighbour_graphs"),
     *("memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }

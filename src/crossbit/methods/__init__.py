@@ -24,6 +24,8 @@ METHODS: dict[str, str] = {
     "cmsth": "crossbit.methods.cmsth:CMSTH",
     "djsrh": "crossbit.methods.djsrh:DJSRH",
     "jdsh": "crossbit.methods.jdsh:JDSH",
+    "dsah": "crossbit.methods.dsah:DSAH",
+    "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
     "ukd": "crossbit.methods.ukd:UKD",
