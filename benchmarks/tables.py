@@ -19,6 +19,7 @@ from pathlib import Path
 
 import collection_tables
 import database_codes
+import difference_tables
 import encode_tables
 import evaluation_tables
 import pixels
@@ -61,6 +62,8 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table main": partial(_main_tables, results),
         "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
+        "table differences": partial(difference_tables.difference_table, results, "PALL"),
+        "table differences P50": partial(difference_tables.difference_table, results, "P50"),
         "table ablations": partial(tables.ablation_table, results, "PALL", 64),
         "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
