@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "neighbour_graphs"),
-        *("memory_bank", "neighbours", "related", "tanh_net"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -61,7 +61,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "neighbour_graphs"),
-    *("memory_bank", "neighbours", "related", "tanh_net"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

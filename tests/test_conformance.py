@@ -38,6 +38,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "kdcmh": {"epochs": 15, "hidden": 128},
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
     "ukd": {"epochs": 40, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
+    "duch": {"epochs": 15, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "dcmh": {"epochs": 60, "hidden": 256},

@@ -30,6 +30,7 @@ METHODS: dict[str, str] = {
     "ugach": "crossbit.methods.ugach:UGACH",
     "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
+    "duch": "crossbit.methods.duch:DUCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
