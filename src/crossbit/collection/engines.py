@@ -17,10 +17,15 @@ from crossbit.collection.block import MODALITIES, Modality
 from crossbit.collection.ids import Rows
 from crossbit.errors import FileFormatError, SettingsError
 from crossbit.files import flush
-from crossbit.index import Index, IvfIndex, PrunedIndex, choose_engine
+from crossbit.index import Index, IvfIndex, PrefixIndex, PrunedIndex, choose_engine
 
 FOLDER = "engines"
-EngineName = Literal["auto", "exact", "ivf", "pruned"]
+_READERS: dict[str, Callable[[Path], Index]] = {
+    "ivf": IvfIndex.load,
+    "pruned": PrunedIndex.load,
+    "prefix": PrefixIndex.load,
+}
+EngineName = Literal["auto", "exact", "ivf", "pruned", "prefix"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def build_engine(
     if asked != "auto":
         engine, reason = asked, "it was asked for"
     recall = 1.0
-    for kind in ("ivf", "pruned"):
+    for kind in _READERS:
         place_of(path, name, modality, kind).unlink(missing_ok=True)
     if len(codes) and engine == "ivf":
         lists = IvfIndex.build(codes, rows, target_recall=target_recall)
@@ -56,6 +61,12 @@ def build_engine(
         reason += f"; {lists.settings.n_probe} of {lists.settings.n_lists} lists a query"
     elif len(codes) and engine == "pruned":
         PrunedIndex.build(codes, rows).save(place_of(path, name, modality, engine))
+    elif len(codes) and engine == "prefix":
+        prefixes = PrefixIndex.build(codes, rows, target_recall=target_recall)
+        prefixes.save(place_of(path, name, modality, engine))
+        assert prefixes.settings is not None  # there are codes
+        recall = prefixes.settings.recall
+        reason += f"; {prefixes.settings.candidates:,} candidates by {prefixes.settings.prefix_bits} bits a query"
     return BuiltEngine(name, modality, len(codes), engine, reason, recall)
 
 
@@ -66,8 +77,7 @@ def place_of(path: Path, name: str, modality: Modality, engine: str) -> Path:
 
 def kept_engine(path: Path, name: str, modality: Modality, codes: Codes) -> Index | None:
     """The engine that is kept for a segment's codes; None where there is none, or none that is whole and fits."""
-    readers: dict[str, Callable[[Path], Index]] = {"ivf": IvfIndex.load, "pruned": PrunedIndex.load}
-    for engine, load in readers.items():
+    for engine, load in _READERS.items():
         place = place_of(path, name, modality, engine)
         if place.is_file():
             try:
@@ -84,7 +94,7 @@ def damaged_engines(path: Path) -> list[Path]:
     found: list[Path] = []
     for place in sorted((path / FOLDER).glob("segment-*")):
         try:
-            (IvfIndex.load if place.suffix == ".ivf" else PrunedIndex.load)(place)
+            _READERS[place.suffix[1:]](place)
         except FileFormatError:
             found.append(place)
     return found
