@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "centring",
         "factorisation",
         "anchor_graphs",
+        "anchor_features",
+        "label_similarity",
         "sparse_coding",
         "distribution",
         "judging",

@@ -31,6 +31,8 @@ METHODS: dict[str, str] = {
     "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
     "duch": "crossbit.methods.duch:DUCH",
+    "scm": "crossbit.methods.scm:SCM",
+    "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
