@@ -71,6 +71,7 @@ TORCH_PARTS = {
 WHOLE_PARTS: dict[str, set[str]] = {
     "torch": TORCH_PARTS,
     "fastapi": {"service"},
+    "orjson": {"service"},
     "prometheus_client": {"service"},
     "pydantic": {"service", "client"},
     "starlette": {"service"},
