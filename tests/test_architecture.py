@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("affinity_losses", "neighbour_graphs"),
+        *("affinity_losses", "graph_convolution", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
@@ -63,7 +63,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("affinity_losses", "neighbour_graphs"),
+    *("affinity_losses", "graph_convolution", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }
@@ -71,6 +71,7 @@ TORCH_PARTS = {
 WHOLE_PARTS: dict[str, set[str]] = {
     "torch": TORCH_PARTS,
     "fastapi": {"service"},
+    "orjson": {"service"},
     "prometheus_client": {"service"},
     "pydantic": {"service", "client"},
     "starlette": {"service"},
