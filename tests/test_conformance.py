@@ -39,6 +39,8 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "agch": {"epochs": 30, "hidden": 256, "graph_hidden": (64, 32)},
     "kdcmh": {"epochs": 15, "hidden": 128},
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
+    "ukd": {"epochs": 40, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
+    "duch": {"epochs": 15, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "scm": {},
@@ -50,6 +52,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
 
 QUICK_TEACHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "kdcmh": ("jdsh", {"n_bits": 64, "epochs": 10, "hidden": 128}),
+    "ukd": ("ugach", {"n_bits": 64, "epochs": 7, "pretraining": 6, "hidden": 64, "learning_rate": 0.05}),
 }
 """The same for the teachers of methods that have one; made when needed, so that tests can be listed without torch."""
 
