@@ -19,6 +19,7 @@ from pathlib import Path
 
 import collection_tables
 import database_codes
+import difference_tables
 import encode_tables
 import evaluation_tables
 import pixels
@@ -61,12 +62,13 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table main": partial(_main_tables, results),
         "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
+        "table differences": partial(difference_tables.difference_table, results, "PALL"),
+        "table differences P50": partial(difference_tables.difference_table, results, "P50"),
         "table ablations": partial(tables.ablation_table, results, "PALL", 64),
         "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
         "table prefixes P50": partial(tables.prefix_table, results, "P50"),
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
-        "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
@@ -96,18 +98,28 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     }
     made |= search_tables.blocks() | evaluation_tables.blocks()
     for preset in ("PALL", "P50"):
+        made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
     return made
 
 
 def _main_tables(results: list[Result]) -> str:
-    shown = [tables.score_table(results, "PALL", n_bits) for n_bits in (16, 64)]
+    shown = [tables.score_table(results, "PALL", n_bits, labelled=labelled()) for n_bits in (16, 64)]
     return "\n\n".join(shown) if shown[0] != shown[1] else shown[0]
 
 
+def labelled() -> frozenset[str]:
+    """The methods that learn with labels."""
+    return frozenset(name for name in METHODS if load_method(name).supervised)
+
+
+def _label_distance(results: list[Result], preset: str) -> str:
+    return tables.label_distance(results, preset, 64, labelled())
+
+
 def _all_lengths(results: list[Result], preset: str, direction: str) -> str:
-    shown = [tables.score_table(results, preset, n_bits, direction) for n_bits in LENGTHS]
+    shown = [tables.score_table(results, preset, n_bits, direction, labelled()) for n_bits in LENGTHS]
     kept = [table for table in shown if table != tables.NOTHING]
     return "\n\n".join(kept) or tables.NOTHING
 
@@ -147,13 +159,6 @@ def _choices(path: Path) -> str:
     versions = f"commit {record['versions']['commit']}, torch {record['versions']['torch']}"
     told = f"Equal within {record['tolerance']}; {record['machine']['processor']}, {versions}."
     return f"{table}\n\n{told}"
-
-
-def _walk_choices(path: Path) -> str:
-    """The agreement that each length of the walk reached."""
-    mean = json.loads(path.read_text(encoding="utf-8"))["mean"]
-    lengths = sorted(mean, key=float)
-    return tables.markdown(["walk", *lengths], [["agreement", *(f"{mean[length]:.4f}" for length in lengths)]])
 
 
 def _query_table(path: Path) -> str:

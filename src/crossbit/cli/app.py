@@ -12,9 +12,12 @@ from crossbit.cli.evaluate import evaluate
 from crossbit.cli.export import export
 from crossbit.cli.fit import fit
 from crossbit.cli.info import info
+from crossbit.cli.leaks import leaks
 from crossbit.cli.methods import methods
 from crossbit.cli.migrate import migrate
 from crossbit.cli.prepare import prepare
+from crossbit.cli.report import report
+from crossbit.cli.reproduce import reproduce
 from crossbit.cli.search import search
 from crossbit.cli.serve import serve
 from crossbit.cli.share import share
@@ -37,10 +40,13 @@ for _verb in (
     check,
     migrate,
     evaluate,
+    reproduce,
+    report,
     methods,
     info,
     share,
 ):
     app.command(_verb.__name__)(_verb)
 data_verbs.command("prepare")(prepare)
+data_verbs.command("leaks")(leaks)
 app.add_typer(data_verbs)

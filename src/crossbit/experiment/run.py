@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import resource
@@ -17,6 +18,7 @@ from typing import Any
 import crossbit
 from crossbit.datasets import Dataset
 from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation.protocol import with_data
 from crossbit.evaluation.records import Curves
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
@@ -35,7 +37,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     pairs, split, method = dataset.pairs, dataset.split, job.method()
     presets, expected = job.experiment.protocols, expected_of(job, dataset)
     protocols = [PROTOCOLS[preset] for preset in presets]
-    details: dict[str, Any] = {"method": job.experiment.method, "note": job.experiment.note}
+    details = about_job(job, dataset)
     before, wall, cpu = peak_memory_mib(), time.perf_counter(), time.process_time()
     if method is None:
         measured = REFERENCES[job.experiment.method](pairs, split, protocols)
@@ -56,10 +58,11 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
         curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
         details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
+        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
             details["prefixes"] = {
-                str(n): {preset: stored(one) for preset, one in zip(presets, part, strict=True)}
+                str(n): {preset: stored(one, expected) for preset, one in zip(presets, part, strict=True)}
                 for n, part in parts.items()
             }
         measured = evaluation.scores
@@ -69,8 +72,13 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
     }
-    scores = {preset: stored(score) for preset, score in zip(presets, measured, strict=True)}
+    scores = {preset: stored(score, expected) for preset, score in zip(presets, measured, strict=True)}
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
+
+
+def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
+    """What a result says of its job besides the numbers."""
+    return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
 
 
 def recalls(curves: Curves) -> dict[str, float]:
@@ -78,10 +86,18 @@ def recalls(curves: Curves) -> dict[str, float]:
     return {str(k): round(value, 6) for k, value in curves.pair_recall}
 
 
-def stored(scores: Scores) -> dict[str, Any]:
-    """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id."""
+def drawn(curves: Curves) -> dict[str, Any]:
+    """What plots need of one direction: precision among the first N, and precision and recall by radius."""
+    precision = [None if math.isnan(value) else round(value, 5) for value in curves.precision]
+    at = {str(n): round(value, 5) for n, value in curves.precision_at}
+    return {"precision_at": at, "precision": precision, "recall": [round(value, 5) for value in curves.recall]}
+
+
+def stored(scores: Scores, expected: Mapping[str, str]) -> dict[str, Any]:
+    """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id, which names the data."""
     values = {"I2T": scores.i2t, "T2I": scores.t2i, "mean": scores.mean}
-    return {"protocol_id": scores.protocol_id, **{key: round(value, 6) for key, value in values.items()}}
+    named = with_data(scores.protocol_id, expected["data"])
+    return {"protocol_id": named, **{key: round(value, 6) for key, value in values.items()}}
 
 
 def figures(hasher: Hasher) -> dict[str, Any]:
