@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("affinity_losses", "neighbour_graphs"),
+        *("affinity_losses", "graph_convolution", "neighbour_graphs"),
         *("memory_bank",),
     ),
     ("methods",),
@@ -60,7 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("affinity_losses", "neighbour_graphs"),
+    *("affinity_losses", "graph_convolution", "neighbour_graphs"),
     *("memory_bank",),
     *("methods", "pixels"),
 }

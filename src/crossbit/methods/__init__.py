@@ -26,6 +26,7 @@ METHODS: dict[str, str] = {
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "dsah": "crossbit.methods.dsah:DSAH",
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
+    "cirh": "crossbit.methods.cirh:CIRH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ucch": "crossbit.methods.ucch:UCCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
