@@ -63,7 +63,7 @@ class DGCPN(DeepMethod):
     def networks(self, pairs: PairedFeatures) -> tuple[HashNet, HashNet]:
         """One hidden layer each; the last layer of the text network starts from N(0, 0.3)."""
         image, text = (self.network(side) for side in (pairs.image, pairs.text))
-        nn.init.normal_(text.layers[-1].weight, std=0.3)
+        nn.init.normal_(text.layers[-1].weight, std=0.3)  # type: ignore[arg-type]  # it is a linear layer
         return image, text
 
     def network(self, features: Features) -> HashNet:
@@ -76,7 +76,7 @@ class DGCPN(DeepMethod):
         """SGD with momentum, one rate for both networks."""
         parameters = [*image.parameters(), *text.parameters()]
         rates = {"lr": self.learning_rate, "momentum": self.momentum, "weight_decay": self.weight_decay}
-        return torch.optim.SGD(parameters, **rates, fused=True)
+        return torch.optim.SGD(parameters, **rates, fused=True)  # type: ignore[arg-type]  # three rates, all floats
 
     def objective(self, pairs: PairedFeatures) -> Objective:
         """The coherence of all training pairs."""
@@ -112,7 +112,7 @@ class DGCPNObjective(Objective):
         differences = differences + mse_loss(within_image, within_text) + asymmetry(crossed)
         return {
             "pair": diagonal_pull(crossed, m.mu),
-            "similarity": m.distance * reconstructed,
+            "similarity": m.distance * reconstructed,  # type: ignore[dict-item]  # a sum of tensors is a tensor
             "consistency": m.consistency * differences,
         }
 
