@@ -140,7 +140,8 @@ class CIRHObjective(Objective):
         self.joint = JointNetwork(method, pairs.image.shape[1], pairs.text.shape[1])
         self.cosines = FusedCosines(pairs, method.weight_image, whole_up_to=0)
         n_kept = self.cosines.n_kept(method.neighbour_share)
-        chunks = torch.arange(len(pairs)).split(1000)
+        n = len(pairs)
+        chunks = (torch.arange(start, min(start + 1000, n)) for start in range(0, n, 1000))
         floors = [row_floors(self.cosines.rows(rows), n_kept) for rows in chunks]
         self.register_buffer("floors", torch.cat(floors), persistent=False)
         self.place = 0  # pairs seen in this epoch
@@ -180,12 +181,12 @@ class CIRHObjective(Objective):
         made = self.joint(self.mix(image, graph), self.mix(text, graph), graph)
         codes = torch.where(made["code"] >= 0, 1.0, -1.0).to(image).detach()
         rebuilt = mse_loss(made["rebuilt_image"], image) + mse_loss(made["rebuilt_text"], text)
-        correlated = sum(reconstruction(graph, made[name], made[name]) for name in ("image", "text", "code"))
+        correlated = [reconstruction(graph, made[name], made[name]) for name in ("image", "text", "code")]
         own, other, taught = batch.image_code, batch.text_code, self.graph(self.taught_rows(batch.rows))
         kept = [reconstruction(taught, *two) for two in ((own, other), (own, own), (other, other))]
         return {
             "rebuild": m.rebuild * rebuilt,
-            "correlate": m.correlate * correlated,
+            "correlate": m.correlate * torch.stack(correlated).sum(),
             "binary": mse_loss(made["code"], codes),
             "codes": mse_loss(own, codes) + mse_loss(other, codes) + mse_loss(own, other),
             "keep": m.keep * torch.stack(kept).sum(),
