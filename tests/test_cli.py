@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossbit import Codes, Hasher
+from crossbit import Codes, Hasher, Split
 from crossbit.cli import main
 from crossbit.cli.document import document
 from crossbit.cli.places import own_command
 from crossbit.collection import Collection
 from crossbit.errors import CrossbitError
+from crossbit.evaluation import PublishedSplit
 from crossbit.methods.cca_itq import CCAITQ
 
 N = 60
@@ -157,6 +158,20 @@ def test_evaluate_prints_scores_with_protocol_ids(made: Run) -> None:
     assert f"{scores[0]['mean']:.4f}" in out
     assert "AP@50 (textbook)" in out
     assert "20 queries against 40 items" in out
+
+
+def test_evaluate_takes_a_published_split(made: Run, tmp_path: Path) -> None:
+    whole = json.loads(made("evaluate", "hasher.safetensors", "data.npz", "--json")[1])
+    split = Split(train=np.arange(5), query=np.arange(5, 15), database=np.arange(15, 60))
+    PublishedSplit(split, "data", whole["data_id"], "by hand").write(tmp_path / "split.json")
+    asked = ("evaluate", "hasher.safetensors", "data.npz", "--split", str(tmp_path / "split.json"))
+    told = json.loads(made(*asked, "--json")[1])
+    assert (told["n_queries"], told["n_database"], told["split_id"]) == (10, 45, split.fingerprint())
+    assert told["scores"][0]["protocol_id"] != whole["scores"][0]["protocol_id"]
+    PublishedSplit(split, "data", "0" * 16, "by hand").write(tmp_path / "split.json")
+    code, _, err = made(*asked)
+    assert code == 1
+    assert "belongs to features" in err
 
 
 def test_evaluate_tells_ties_monitors_and_the_teacher(made: Run) -> None:

@@ -138,6 +138,38 @@ def test_items_without_a_partner_are_indexed(run: Run, tmp_path: Path) -> None:
     assert "gives 0 pairs" in err
 
 
+def test_a_collection_of_encoders_of_ones_own_is_asked_with_them_named(run: Run, tmp_path: Path) -> None:
+    typed = made("csv", tmp_path)
+    assert run("fit", *typed, *OWN, "--method", "cca-itq", "--bits", "8")[0] == 0
+    assert run("index", "hasher.safetensors", *typed, *OWN)[0] == 0
+    by_item = json.loads(run("search", "collection", "--item", "03.png", "--among", "image", "--json")[1])["hits"]
+    for query in ((WORDS[3],), ("--image", "data/03.png", "--among", "image")):
+        code, out, err = run("search", "collection", *query, *OWN, "--json")
+        assert (code, err) == (0, "")
+        assert len(json.loads(out)["hits"]) == 10
+    assert json.loads(out)["hits"][0]["distance"] == 0
+    assert {hit["id"] for hit in json.loads(out)["hits"][:3]} & {hit["id"] for hit in by_item[:3]}
+    code, out, err = run("search", "collection", WORDS[3])
+    assert (code, "No encoder known here has the fingerprint 'letter-counts" in err) == (1, True), err
+    code, out, err = run("search", "collection", WORDS[3], "--text-encoder", "own:source_makers:MeanColour")
+    assert (code, out) == (1, "")
+    assert "the encoder given is mean-colour-1" in err
+    code, out, err = run("search", "collection", WORDS[3], "--text-encoder", "nothing")
+    assert (code, "no text encoder 'nothing'" in err) == (1, True)
+
+
+def test_info_and_calibrate_read_columns_as_fit_does(run: Run, tmp_path: Path) -> None:
+    typed = made("csv", tmp_path)
+    code, out, err = run("info", *typed, *OWN, "--json")
+    assert (code, err) == (0, "")
+    assert (json.loads(out)["n"], json.loads(out)["skipped"]) == (N, 1)
+    assert run("fit", *typed, *OWN, "--method", "cca-itq", "--bits", "8")[0] == 0
+    code, _, err = run("calibrate", "hasher.safetensors", *typed, *OWN, "--all")
+    assert (code, "14 pairs" in err) == (1, True), err  # read as it should be, and too few
+    code, _, err = run("evaluate", "hasher.safetensors", *typed, *OWN)
+    assert (code, "labels" in err) == (1, True), err
+
+
 def test_a_vocabulary_fitted_on_one_source_indexes_another(run: Run, tmp_path: Path) -> None:
     made("folder", tmp_path)
     for number in range(N):

@@ -173,7 +173,7 @@ def test_evaluate_searches_texts_with_images_and_the_reverse():
         t2i = mean_average_precision(texts[split.query], images[split.database], *sides, protocol)
         assert (scores.i2t, scores.t2i) == pytest.approx((i2t, t2i))
         assert scores.mean == pytest.approx((i2t + t2i) / 2)
-        assert scores.protocol_id == protocol.id(split.fingerprint(), result.relevance)
+        assert scores.protocol_id == protocol.id(split.fingerprint(), result.relevance, pairs.fingerprint())
         assert result[protocol.name] == scores
     assert (result.n_queries, result.n_database, result.n_bits) == (50, 250, 16)
     assert result.split_id == split.fingerprint()
@@ -198,7 +198,8 @@ def test_the_record_is_plain_json():
     values = json.loads(json.dumps(evaluate(hasher, pairs, split).to_json(), allow_nan=False))
     assert [scores["protocol"] for scores in values["scores"]] == ["mAP@all", "mAP@50"]
     assert values["scores"][1]["divide_by"] == "found"
-    assert values["scores"][0]["protocol_id"] == PALL.id(split.fingerprint(), values["relevance"])
+    named = PALL.id(split.fingerprint(), values["relevance"], pairs.fingerprint())
+    assert values["scores"][0]["protocol_id"] == named
     assert values["random"][0]["protocol_id"] == values["scores"][0]["protocol_id"]
     assert set(values["random"][0]) == set(values["scores"][0])
     assert values["i2t_curves"]["precision"][0] is None  # no text lies at distance 0 of an image

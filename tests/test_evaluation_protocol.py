@@ -14,7 +14,7 @@ def test_presets_are_what_the_literature_does():
     assert (TEXTBOOK_50.cutoff, TEXTBOOK_50.divide_by) == (50, "reachable")
     assert (FIRST_50.cutoff, FIRST_50.divide_by) == (50, "first_relevant")
     assert PUKD.rules() == PALL.rules()
-    assert len({protocol.name for protocol in PROTOCOLS.values()}) == len(PROTOCOLS) == 5
+    assert len({protocol.name for protocol in PROTOCOLS.values()}) == len(PROTOCOLS) == 9
 
 
 def test_the_id_changes_with_every_rule_the_split_and_the_relevance():

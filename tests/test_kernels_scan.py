@@ -76,6 +76,28 @@ def test_filters(n_bytes, share):
         assert np.array_equal(distances[bounds[query] : bounds[query + 1]], expected[0][inside])
 
 
+@pytest.mark.parametrize("n_bytes", [8, 16, 32])
+@pytest.mark.parametrize("share", [None, 0.9, 0.3, 0.05])
+def test_within_for_few_queries_as_for_many(n_bytes, share):
+    queries = some_bytes(9, n_bytes, 11)
+    codes = some_bytes(3 * TILE + 65, n_bytes, 12, near=queries)
+    kept = None if share is None else np.random.default_rng(3).random(len(codes)) < share
+    for radius in (0, 1, 3 * n_bytes, 8 * n_bytes):
+        rows, distances, bounds = within(queries, codes, radius, kept=kept)
+        for query in range(len(queries)):
+            alone = within(queries[query : query + 1], codes, radius, kept=kept)
+            assert np.array_equal(alone[0], rows[bounds[query] : bounds[query + 1]])
+            assert np.array_equal(alone[1], distances[bounds[query] : bounds[query + 1]])
+
+
+@pytest.mark.parametrize("k", [1, 10, 64, 100, 128, 1000])
+def test_the_limit_counted_first_loses_nothing(k):
+    queries = some_bytes(9, 8, 13)
+    first = np.repeat(queries[:1], TILE, axis=0)  # the first tile holds nothing but copies of one query
+    check(queries, np.concatenate([first, some_bytes(2 * TILE + 3, 8, 14, near=queries)]), k)
+    check(queries, np.concatenate([first ^ 255, some_bytes(2 * TILE + 3, 8, 15, near=queries)]), k)
+
+
 def test_only_ties_and_only_equal_codes():
     codes = np.zeros((3 * TILE, 8), np.uint8)
     check(codes[:3], codes, 100)

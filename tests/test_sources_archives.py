@@ -33,7 +33,7 @@ def test_members_of_one_name_are_one_item(tmp_path: Path) -> None:
         ("001.seg.png", png(2)),
         ("001.JSON", about),
         ("001.npy", b"left out"),
-        ("002.txt", b"no picture"),
+        ("002.txt", b"no picture\n\nat all\n"),
         ("003.jpg", png(3)),
         ("003.cls", b"7"),
     )
@@ -41,7 +41,7 @@ def test_members_of_one_name_are_one_item(tmp_path: Path) -> None:
     assert read(open_source(path)) == [
         Record("folder/000", png(1), ("a cat",), ("x", "y"), further),
         Record("001", png(2), ("from json",), ("x", "y"), further),
-        Record("002", None, ("no picture",)),
+        Record("002", None, ("no picture", "at all")),
         Record("003", png(3), (), (), {"cls": "7"}),
     ]
     chosen = list(open_source(path, columns=Columns(text=("url",))).records())

@@ -37,6 +37,15 @@ def test_pictures_and_texts_are_paired_by_their_names(tmp_path: Path) -> None:
     assert problems(records) == [""] * 5
 
 
+def test_each_line_of_a_text_file_is_a_caption(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "a.txt").write_text("a cat\n\n  a grey cat \r\na cat\n", "utf-8")
+    (tmp_path / "b.txt").write_text("\n \n")
+    prose = "\n".join(f"line {row}" for row in range(1001))
+    (tmp_path / "c.txt").write_text(prose)
+    assert [record.texts for record in read(open_source(tmp_path))] == [("a cat", "a grey cat"), ("",), (prose,)]
+
+
 def test_what_is_wrong_with_one_item_is_a_problem_of_its_record(tmp_path: Path) -> None:
     outside = pictures(tmp_path / "outside", "secret.png")
     mine = pictures(tmp_path / "mine", "a.png", "b.png", "c.png", "good.png")

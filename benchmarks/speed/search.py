@@ -1,7 +1,8 @@
 """Measure search: against FAISS's flat index, filtered, approximate, on other processors, and against the hardware.
 
-    python benchmarks/speed/search.py --quick     1 million codes of 64 bits, k = 10, one thread: within 40 seconds
-    python benchmarks/speed/search.py             everything, written to search.json: about 15 minutes
+    python benchmarks/speed/search.py --quick          1 million codes of 64 bits, k = 10, one thread: within 40 seconds
+    python benchmarks/speed/search.py --only 10m-128   one part, put into search.json in place of its older rows
+    python benchmarks/speed/search.py                  all parts, one after another: about 15 minutes
 
 Prints one JSON line a row. One-thread figures are CPU seconds, the fastest of several, ours and FAISS's in turn in
 one process; figures of two threads are wall time and hang on what else the machine does.
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from crossbit.testing.index import recall_of  # noqa: E402
 
 Row = dict[str, Any]
 MILLION = 1_000_000
+CLUSTERED = "clustered.py, seed 0: clustered codes, 1,000 held-out queries"
 AVX2 = (
     "+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+crc32,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,"
     "+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave"
@@ -248,7 +251,7 @@ def without_avx512() -> Iterator[Row]:
     environment = os.environ | {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": AVX2}
     command = [sys.executable, str(Path(__file__).resolve()), "--avx2"]
     done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
-    yield from (json.loads(line) for line in done.stdout.splitlines())
+    yield from (row for line in done.stdout.splitlines() if (row := json.loads(line))["what"] != "single")
 
 
 def small_rows(what: str, lengths: tuple[int, ...], ks: tuple[int, ...]) -> Iterator[Row]:
@@ -259,45 +262,86 @@ def small_rows(what: str, lengths: tuple[int, ...], ks: tuple[int, ...]) -> Iter
             yield {**lone_row(of_bits(packed, n_bits), of_bits(queries, n_bits), k, times=3), "code_for": what}
 
 
-def all_rows() -> Iterator[Row]:
-    rows: list[Row] = []
-    for n in (MILLION, 10 * MILLION):
-        packed, queries = clustered_codes(n, 1000)
-        for n_bits in (64, 128):
-            own, asked, times = of_bits(packed, n_bits), of_bits(queries, n_bits), 3 if n == MILLION else 1
-            for k in (10, 100):
-                rows += [exact_row(own, asked, k, "exact", times), lone_row(own, asked, k, times)]
-                yield from rows[-2:]
-            rows.append(exact_row(own, asked, 10, "exact", times, threads=2))
-            yield rows[-1]
-        own, asked = of_bits(packed, 64), of_bits(queries, 64)
-        if n == MILLION:
-            yield from filter_rows(own, asked)
-            yield from ivf_rows(own, asked)
-        else:
-            yield from limit_rows(own, rows)
-            yield from change_rows(own)
-    yield first_call_row()
-    yield from (row for row in without_avx512() if row["what"] != "single")
+def scans(n: int, n_bits: int) -> Iterator[Row]:
+    """Batches and lone queries of one size and length on one thread, and batches on two."""
+    packed, queries = (of_bits(one, n_bits) for one in clustered_codes(n, 1000))
+    times = 3 if n == MILLION else 2
+    for k in (10, 100):
+        yield exact_row(packed, queries, k, "exact", times)
+        yield lone_row(packed, queries, k, times)
+        if n == MILLION or k == 10:
+            yield exact_row(packed, queries, k, "exact", times, threads=2)
+
+
+def filters() -> Iterator[Row]:
+    yield from filter_rows(*(of_bits(one, 64) for one in clustered_codes(MILLION, 1000)))
+
+
+def lists(n: int) -> Iterator[Row]:
+    yield from ivf_rows(*(of_bits(one, 64) for one in clustered_codes(n, 1000)))
+
+
+def limits() -> Iterator[Row]:
+    """The limits of the hardware, and what share of them the scans of 1 million codes reach."""
+    packed, queries = clustered_codes(MILLION, 1000)
+    rows = [lone_row(of_bits(packed, 64), of_bits(queries, 64), 10, 3)]
+    for n_bits in (64, 128):
+        rows += [exact_row(of_bits(packed, n_bits), of_bits(queries, n_bits), k, "exact", 3) for k in (10, 100)]
+    yield from limit_rows(of_bits(packed, 64), rows)
+
+
+def changes() -> Iterator[Row]:
+    yield from change_rows(of_bits(clustered_codes(10 * MILLION, 1)[0], 64))
+
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "1m-64": partial(scans, MILLION, 64),
+    "1m-128": partial(scans, MILLION, 128),
+    "10m-64": partial(scans, 10 * MILLION, 64),
+    "10m-128": partial(scans, 10 * MILLION, 128),
+    "avx2": without_avx512,
+    "filters": filters,
+    "lists-1m": partial(lists, MILLION),
+    "lists-10m": partial(lists, 10 * MILLION),
+    "limits": limits,
+    "changes": changes,
+    "first-call": lambda: iter([first_call_row()]),
+}
 
 
 def main() -> int:
     """Measure, print, and store the whole."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one ratio, within 40 seconds; nothing is stored")
+    parser.add_argument("--only", choices=sorted(PARTS), help="one part alone")
     parser.add_argument("--avx2", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    rows: list[Row] = []
-    quick = small_rows("exact", (64,), (10,)) if options.quick else None
-    for row in quick or (small_rows("exact without AVX-512", (64, 128), (10, 100)) if options.avx2 else all_rows()):
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    if not options.quick and not options.avx2:
-        store(rows)
+    if options.quick or options.avx2:
+        lengths, ks = ((64,), (10,)) if options.quick else ((64, 128), (10, 100))
+        for row in small_rows("exact" if options.quick else "exact without AVX-512", lengths, ks):
+            print(json.dumps(row), flush=True)
+        return 0
+    for part in [options.only] if options.only else PARTS:
+        load, rows = os.getloadavg(), []
+        for row in PARTS[part]():
+            rows.append({**row, "part": part})
+            print(json.dumps(rows[-1]), flush=True)
+        store_part(part, rows, load)
     return 0
 
 
-CLUSTERED = "clustered.py, seed 0: clustered codes, 1,000 held-out queries"
+def store_part(part: str, rows: list[Row], load: tuple[float, float, float]) -> None:
+    """Put a part's rows into search.json in place of its older ones, and beside them how it was measured."""
+    path = HERE / "search.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": []}
+    kept = [row for row in before["rows"] if row.get("part") in PARTS and row["part"] != part]
+    places = list(PARTS)
+    store(sorted(kept + rows, key=lambda row: places.index(row["part"])))  # a stable sort: rows keep their order
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    own = {key: stored[key] for key in ("machine", "versions", "date")}
+    own["load"] = [round(one, 1) for one in load]
+    stored["parts"] = before.get("parts", {}) | {part: own}
+    write_whole(path, (json.dumps(stored, indent=1) + "\n").encode())
 
 
 def store(rows: list[Row], file: str = "search.json", data: str = CLUSTERED) -> None:

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from crossbit.errors import FileFormatError, MismatchError
+from crossbit.evaluation import one_protocol
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
 from crossbit.methods import METHODS
@@ -72,13 +73,7 @@ def score_table(results: Sequence[Result], preset: str, n_bits: int, direction: 
 
 def protocol_id(results: Sequence[Result], preset: str) -> str:
     """The one protocol id of results that are to stand side by side; raises MismatchError if there are two."""
-    found: dict[str, Result] = {}
-    for result in results:
-        found.setdefault(result.scores[preset]["protocol_id"], result)
-    if len(found) != 1:
-        told = ", ".join(f"{key} ({r.data}/{r.row}/{r.n_bits}-{r.seed})" for key, r in found.items())
-        raise MismatchError(f"Results under {len(found)} protocol ids cannot share a column: {told}. Measure again.")
-    return next(iter(found))
+    return one_protocol({f"{r.data}/{r.row}/{r.n_bits}-{r.seed}": r.scores[preset]["protocol_id"] for r in results})
 
 
 def _cell(results: Sequence[Result], preset: str, direction: str) -> str:

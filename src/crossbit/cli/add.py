@@ -11,23 +11,19 @@ import typer
 
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, reading_of, show_left_out
+from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, show_left_out
 from crossbit.cli.encode import items_of
 from crossbit.cli.options import (
     AsJson,
-    CaptionsUsed,
     CollectionFolder,
     Data,
     DataSeed,
-    IdColumn,
-    ImageColumn,
-    ImageFolder,
     KnownImageEncoder,
     KnownTextEncoder,
-    TagsColumn,
-    TextColumns,
 )
+from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.collection import Collection
+from crossbit.datasets import Reading
 
 IfExists = Annotated[
     Literal["error", "replace", "keep"],
@@ -35,6 +31,7 @@ IfExists = Annotated[
 ]
 
 
+@reads_source
 def add(
     collection: CollectionFolder,
     data: Data,
@@ -42,12 +39,7 @@ def add(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    tags_column: TagsColumn = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
-    captions: CaptionsUsed = "all",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Add the items of DATA to a collection, all or none.
@@ -56,7 +48,6 @@ def add(
     over, so the same command may be given again. Searches of the collection go on meanwhile.
     """
     began = time.perf_counter()
-    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped("Nothing was added."), progress_shown() as progress:
         opened = Collection.open(collection)
         encoders = encoders_for(opened.hasher, text_encoder, image_encoder)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossbit.cli.console import show, show_json, show_table
-from crossbit.cli.queries import encode_picture, encode_words
+from crossbit.cli.queries import NOBODY, Named, encode_picture, encode_words
 from crossbit.codes import Codes
 from crossbit.datasets import CodedItems
 from crossbit.errors import SettingsError
@@ -62,7 +62,13 @@ def _columns(items: CodedItems, rows: Rows) -> dict[str, Sequence[Any]]:
 
 
 def search_there(
-    address: str, hasher_file: Path | None, words: str | None, image: Path | None, k: int, among: str | None
+    address: str,
+    hasher_file: Path | None,
+    words: str | None,
+    image: Path | None,
+    k: int,
+    among: str | None,
+    named: Named = NOBODY,
 ) -> list[dict[str, Any]]:
     """The hits of a query in an engine, as plain values, nearest first.
 
@@ -74,9 +80,9 @@ def search_there(
         raise SettingsError(f"--among is image or text; got {among!r}.")
     hasher = Hasher.load(hasher_file)
     if words is not None:
-        query, among = encode_words(hasher, words), among or "image"
+        query, among = encode_words(hasher, words, named=named), among or "image"
     elif image is not None:
-        query, among = encode_picture(hasher, image), among or "text"
+        query, among = encode_picture(hasher, image, named=named), among or "text"
     else:
         raise SettingsError("An engine is asked with words or a picture (--image FILE).")
     return found_there(address, hasher, query, k, among)

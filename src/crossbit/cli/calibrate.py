@@ -13,9 +13,10 @@ from crossbit.calibration import DEFAULT_RANDOM_PER_MATCH, LEAST_PAIRS, Calibrat
 from crossbit.calibration import calibrate as measure
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
 from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_items
-from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile
+from crossbit.cli.options import AsJson, Data, DataSeed, HasherFile, KnownImageEncoder, KnownTextEncoder
 from crossbit.cli.places import check_file_place
-from crossbit.datasets import Dataset
+from crossbit.cli.reading import EVERYTHING, reads_source
+from crossbit.datasets import Dataset, Reading
 from crossbit.errors import SettingsError
 from crossbit.hasher import Hasher
 from crossbit.pairs import Rows, row_digests
@@ -30,6 +31,7 @@ RandomPerMatch = Annotated[
 ]
 
 
+@reads_source
 def calibrate(
     hasher: HasherFile,
     data: Data,
@@ -41,6 +43,9 @@ def calibrate(
     ] = False,
     random_per_match: RandomPerMatch = DEFAULT_RANDOM_PER_MATCH,
     seed: DataSeed = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Measure what a hasher's distances say, and store it in the hasher file.
@@ -53,7 +58,8 @@ def calibrate(
     with when_stopped(f"Nothing was measured; {place} is as it was."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         chosen = data_seed(seed, loaded)
-        dataset = load_items(data, progress, seed=chosen, **encoders_for(loaded, place=hasher))
+        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
+        dataset = load_items(data, progress, seed=chosen, reading=reading, **encoders)
         check_encoders(loaded, dataset)
         rows = np.arange(len(dataset)) if every else never_trained(dataset)
         if len(rows) < LEAST_PAIRS:

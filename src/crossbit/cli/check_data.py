@@ -8,19 +8,15 @@ import typer
 
 from crossbit.cli.coded import is_ready
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.data import load_items, reading_of
+from crossbit.cli.data import load_items
 from crossbit.cli.options import (
     AsJson,
-    CaptionsUsed,
     Data,
-    IdColumn,
-    ImageColumn,
     ImageEncoderName,
-    ImageFolder,
-    TagsColumn,
-    TextColumns,
     TextEncoderName,
 )
+from crossbit.cli.reading import EVERYTHING, reads_source
+from crossbit.datasets import Reading
 from crossbit.datasets.check import SourceCheck, check_source
 from crossbit.datasets.expected import Expected, expected_cost
 from crossbit.datasets.reading import is_vocabulary
@@ -33,6 +29,7 @@ data_verbs = typer.Typer(
 
 
 @data_verbs.command("check")
+@reads_source
 def check(
     data: Data,
     wanted: Annotated[
@@ -47,12 +44,7 @@ def check(
     sample: Annotated[
         bool, typer.Option("--sample/--no-sample", help="Time the encoders on some thirty items.")
     ] = True,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    tags_column: TagsColumn = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
-    captions: CaptionsUsed = "all",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Say what DATA holds, what of it will be left out and why, and what encoding and fitting will take.
@@ -60,7 +52,6 @@ def check(
     Every picture is opened; nothing is encoded but a small sample, and nothing is written. Exit code 0 where DATA can
     be indexed (with --for fit: where it has two pairs that differ), 1 where not.
     """
-    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped("Checking writes nothing."), progress_shown() as progress:
         if is_ready(data):
             _show_ready(data, as_json=as_json)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from crossbit.cli.console import show
 from crossbit.datasets import Dataset, Reading, load_dataset
@@ -16,7 +15,6 @@ from crossbit.encoders.tuned import find_tuned
 from crossbit.errors import MismatchError, SplitError
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress
-from crossbit.sources import Columns
 
 
 def load_data(
@@ -58,11 +56,11 @@ def load_items(
     text_encoder: str | Encoder = TEXT_ENCODER,
     image_encoder: str | Encoder = IMAGE_ENCODER,
     seed: int = 0,
+    reading: Reading | None = None,
 ) -> Dataset:
     """A data set whose pairs are wanted and whose split is not: repetitions within it do not matter."""
-    return load_data(
-        source, progress, drop_duplicates=True, seed=seed, text_encoder=text_encoder, image_encoder=image_encoder
-    )
+    given: Encoders = {"text_encoder": text_encoder, "image_encoder": image_encoder}
+    return load_data(source, progress, drop_duplicates=True, seed=seed, reading=reading, **given)
 
 
 def check_encoders(hasher: Hasher, dataset: Dataset) -> None:
@@ -79,33 +77,6 @@ def check_fingerprints(hasher: Hasher, encoders: Mapping[str, str], name: str) -
                 f"The hasher was fitted on {modality} features of {wanted}; those of {name} are of {given}. "
                 "Encode the data with the same encoder, or fit a hasher on this data."
             )
-
-
-def reading_of(
-    image_column: str | None,
-    text_column: Sequence[str] | None,
-    tags_column: str | None,
-    id_column: str | None,
-    image_folder: Path | None,
-    captions: Literal["all", "first"] = "all",
-) -> Reading:
-    """How a source is read, from the options of a command."""
-    columns = Columns(image_column, tuple(text_column or ()), tags_column, id_column)
-    return Reading(columns, image_folder, captions)
-
-
-def reading_words(reading: Reading) -> str:
-    """The options that say how a source is read, as they are typed, with a blank before."""
-    columns = reading.columns
-    given = [
-        ("--image-column", columns.image),
-        *(("--text-column", name) for name in columns.text),
-        ("--tags-column", columns.tags),
-        ("--id-column", columns.id),
-        ("--image-folder", None if reading.image_folder is None else str(reading.image_folder)),
-        ("--captions", None if reading.captions == "all" else reading.captions),
-    ]
-    return "".join(f" {option} {shlex.quote(value)}" for option, value in given if value is not None)
 
 
 def keep_left_out(out: Path, skipped: Sequence[Skipped]) -> str | None:

@@ -14,33 +14,29 @@ import typer
 from crossbit.cli.beside import STAYS_THERE, put_there, show_sent
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, reading_of, show_left_out
+from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, show_left_out
 from crossbit.cli.options import (
     AsJson,
-    CaptionsUsed,
     Data,
     DataSeed,
     HasherFile,
-    IdColumn,
-    ImageColumn,
-    ImageFolder,
     KnownImageEncoder,
     KnownTextEncoder,
-    TagsColumn,
-    TextColumns,
 )
 from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
+from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.collection import Collection, Items, small_picture
 from crossbit.collection.build import check_target
 from crossbit.collection.items import OWN_COLUMNS
-from crossbit.datasets import CodedItems
+from crossbit.datasets import CodedItems, Reading
 from crossbit.errors import SettingsError
 from crossbit.files import whole_file
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress, Step
 
 
+@reads_source
 def encode(
     hasher: HasherFile,
     data: Data,
@@ -48,12 +44,7 @@ def encode(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    tags_column: TagsColumn = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
-    captions: CaptionsUsed = "all",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Write the codes of DATA to a .npz file.
@@ -64,7 +55,6 @@ def encode(
     if out.suffix != ".npz":
         raise SettingsError(f"Codes are written as a .npz file; got --out {out}. Give it that ending.")
     check_file_place(out)
-    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(f"No codes were written; what stood at {out} before is untouched."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
@@ -93,6 +83,7 @@ def encode(
     show_left_out(items.left_out, listing)
 
 
+@reads_source
 def index(
     hasher: HasherFile,
     data: Data,
@@ -109,12 +100,7 @@ def index(
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    tags_column: TagsColumn = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
-    captions: CaptionsUsed = "all",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Build a searchable collection of the items of DATA.
@@ -128,7 +114,6 @@ def index(
         check_folder_place(out)
     began = time.perf_counter()
     kept = f"No collection was built; what stood at {out} before is untouched." if to is None else STAYS_THERE
-    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(kept), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)

@@ -11,13 +11,16 @@ import typer
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
 from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
 from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.reading import EVERYTHING, reads_source
+from crossbit.datasets import Reading
 from crossbit.errors import SettingsError
-from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, teacher_agreement
+from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, read_split, teacher_agreement
 from crossbit.evaluation import evaluate as measure
 from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
 
 
+@reads_source
 def evaluate(
     hasher: HasherFile,
     data: Data,
@@ -26,10 +29,14 @@ def evaluate(
         Path | None, typer.Option(help="Another hasher file: how far the codes keep its order is told too.")
     ] = None,
     ties: Annotated[str, typer.Option(help="Tied items: expected (the mean of all orders), best, worst or id.")] = "",
+    split: Annotated[
+        Path | None, typer.Option(help="A split file: its rows are the queries and the database, not those of DATA.")
+    ] = None,
     drop_duplicates: DropDuplicates = False,
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Score a hasher on DATA with labels.
@@ -43,9 +50,10 @@ def evaluate(
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
         encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
-        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, **encoders)
+        dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, reading=reading, **encoders)
         check_encoders(loaded, dataset)
-        evaluation = measure(loaded, dataset.pairs, dataset.split, protocols)
+        rows = dataset.split if split is None else read_split(split).rows_of(dataset.pairs)
+        evaluation = measure(loaded, dataset.pairs, rows, protocols)
         taught = None if teacher is None else Hasher.load(teacher)
         agreement = None if taught is None else teacher_agreement(loaded, taught, dataset.pairs, seed=drawn)
     if as_json:

@@ -11,27 +11,22 @@ import typer
 
 from crossbit.cli.calibrate import hold_out, with_calibration
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import Encoders, keep_left_out, listed, load_data, reading_of, reading_words, show_left_out
+from crossbit.cli.data import Encoders, keep_left_out, listed, load_data, show_left_out
 from crossbit.cli.evaluate import show_monitor
 from crossbit.cli.options import (
     AsJson,
     Bits,
-    CaptionsUsed,
     Data,
     DropDuplicates,
-    IdColumn,
-    ImageColumn,
     ImageEncoderName,
-    ImageFolder,
     Seed,
-    TagsColumn,
-    TextColumns,
     TextEncoderName,
 )
 from crossbit.cli.pixels import BackboneName, FromPixelsOption, fit_from_pixels, pixel_learner
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
+from crossbit.cli.reading import EVERYTHING, reading_words, reads_source
 from crossbit.cli.settings import method_with
-from crossbit.datasets import Dataset
+from crossbit.datasets import Dataset, Reading
 from crossbit.evaluation import CodeMonitor, code_monitors
 from crossbit.hasher import Hasher
 from crossbit.method import Method
@@ -41,6 +36,7 @@ if TYPE_CHECKING:
     from crossbit.pixels import FromPixels
 
 
+@reads_source
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Where the hasher file goes.")] = Path("hasher.safetensors"),
@@ -69,12 +65,7 @@ def fit(
     from_pixels: FromPixelsOption = False,
     backbone: BackboneName = "tiny",
     drop_duplicates: DropDuplicates = False,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    tags_column: TagsColumn = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
-    captions: CaptionsUsed = "all",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Learn a hasher from DATA and write it to a file.
@@ -87,7 +78,6 @@ def fit(
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
     pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
-    reading = reading_of(image_column, text_column, tags_column, id_column, image_folder, captions)
     with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
         painter = pixels.start() if pixels else image_encoder
         encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}

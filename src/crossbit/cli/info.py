@@ -12,16 +12,19 @@ import numpy as np
 import typer
 
 from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
-from crossbit.cli.data import load_items
-from crossbit.cli.options import AsJson, Seed
+from crossbit.cli.data import Encoders, load_items
+from crossbit.cli.options import AsJson, ImageEncoderName, Seed, TextEncoderName
+from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.codes import Codes
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
-from crossbit.datasets import Dataset
+from crossbit.datasets import Dataset, Reading
+from crossbit.encoders.names import IMAGE_ENCODER, TEXT_ENCODER
 from crossbit.errors import FileFormatError
 from crossbit.hasher import Hasher
 
 
+@reads_source
 def info(
     path: Annotated[
         str,
@@ -31,11 +34,14 @@ def info(
         ),
     ],
     seed: Seed = 0,
+    text_encoder: TextEncoderName = "minilm",
+    image_encoder: ImageEncoderName = "efficientnet-lite0",
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Say what PATH is: a hasher, a collection, a file of codes, or data."""
     with when_stopped("Describing changes nothing."):
-        facts = described(path, seed)
+        facts = described(path, seed, text_encoder, image_encoder, reading)
     if as_json:
         show_json(facts)
         return
@@ -43,21 +49,35 @@ def info(
     show_table("", ["", ""], rows)
 
 
-def described(name: str, seed: int = 0) -> dict[str, Any]:
+def described(
+    name: str,
+    seed: int = 0,
+    text_encoder: str = TEXT_ENCODER,
+    image_encoder: str = IMAGE_ENCODER,
+    reading: Reading = EVERYTHING,
+) -> dict[str, Any]:
     """What stands at a path, as plain values; raises FileFormatError when it is nothing of ours.
 
-    seed: draws the split of a folder of pictures.
+    seed: draws the split of a source. text_encoder, image_encoder, reading: how a source is encoded and read.
     """
     path = Path(name)
+    encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": image_encoder}
     if name == "emoji":
-        return _data(name, seed)
+        return _data(name, seed, encoders, reading)
     if not path.exists():
         raise FileFormatError(f"There is nothing at {path}; give a hasher, a collection, a .npz file or emoji.")
     if path.is_dir():
-        return _collection(path) if is_collection(path) else _data(name, seed)
+        return _collection(path) if is_collection(path) else _data(name, seed, encoders, reading)
     if path.suffix == ".npz":
-        return _codes(path) or _data(name, seed)
-    return _hasher(path)
+        return _codes(path) or _data(name, seed, encoders, reading)
+    return _hasher(path) if _may_be_hasher(path) else _data(name, seed, encoders, reading)
+
+
+def _may_be_hasher(path: Path) -> bool:
+    """Whether a file is one of arrays, whole or damaged: by its ending, or by the length and brace it begins with."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return path.suffix == ".safetensors" or head[4:] == b"\0\0\0\0{"
 
 
 def _hasher(path: Path) -> dict[str, Any]:
@@ -106,9 +126,9 @@ def _codes(path: Path) -> dict[str, Any] | None:
     return {**facts, "unique_image": image.n_unique(), "unique_text": text.n_unique()}
 
 
-def _data(name: str, seed: int) -> dict[str, Any]:
+def _data(name: str, seed: int, encoders: Encoders, reading: Reading) -> dict[str, Any]:
     with progress_shown() as progress:
-        dataset: Dataset = load_items(name, progress, seed=seed)
+        dataset: Dataset = load_items(name, progress, seed=seed, reading=reading, **encoders)
     labels = dataset.pairs.labels
     return {
         "kind": "data",

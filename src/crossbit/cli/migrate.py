@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
-from crossbit.cli.data import data_seed, encoders_for, reading_of
-from crossbit.cli.options import AsJson, CollectionFolder, DataSeed, IdColumn, ImageColumn, ImageFolder, TextColumns
+from crossbit.cli.data import data_seed, encoders_for
+from crossbit.cli.options import AsJson, CollectionFolder, DataSeed
 from crossbit.cli.queries import query_encoder
+from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.codes import Codes
 from crossbit.collection import Collection, FeaturesOf, Item, Modality
-from crossbit.datasets import CodedItems
+from crossbit.datasets import CodedItems, Reading
 from crossbit.errors import DataError
 from crossbit.hasher import Hasher
 
 
+@reads_source
 def migrate(
     collection: CollectionFolder,
     hasher: Annotated[Path, typer.Option("--hasher", help="The hasher file that is to make the codes.")],
@@ -35,17 +37,13 @@ def migrate(
         ),
     ] = None,
     seed: DataSeed = None,
-    image_column: ImageColumn = None,
-    text_column: TextColumns = None,
-    id_column: IdColumn = None,
-    image_folder: ImageFolder = None,
+    reading: Reading = EVERYTHING,
     as_json: AsJson = False,
 ) -> None:
     """Encode a collection's items with another hasher and switch to it in one step.
 
     Until that step the old codes answer; nothing can be added meanwhile. Stopped before, everything is as it was.
     """
-    reading = reading_of(image_column, text_column, None, id_column, image_folder)
     with when_stopped("The collection is as it was, with its old hasher."), progress_shown() as progress:
         opened, loaded = Collection.open(collection), Hasher.load(hasher)
         vocabulary = opened.vocabulary

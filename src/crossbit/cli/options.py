@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,27 +14,6 @@ Data = Annotated[
         "or Parquet file, WebDataset shards, the output of img2dataset or a saved datasets folder.",
         metavar="DATA",
     ),
-]
-ImageColumn = Annotated[
-    str | None, typer.Option("--image-column", metavar="NAME", help="The column with paths or contents of pictures.")
-]
-TextColumns = Annotated[
-    list[str] | None,
-    typer.Option("--text-column", metavar="NAME", help="A column with captions; may be given several times."),
-]
-TagsColumn = Annotated[str | None, typer.Option("--tags-column", metavar="NAME", help="The column with tags.")]
-IdColumn = Annotated[str | None, typer.Option("--id-column", metavar="NAME", help="The column with ids of items.")]
-ImageFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--image-folder",
-        metavar="FOLDER",
-        help="Where relative paths of pictures start, and what no path may leave. Without it the folder of DATA.",
-    ),
-]
-CaptionsUsed = Annotated[
-    Literal["all", "first"],
-    typer.Option("--captions", metavar="all|first", help="Which of several captions of one picture are read."),
 ]
 HasherFile = Annotated[Path, typer.Argument(help="A hasher file, as crossbit fit writes it.", metavar="HASHER")]
 CollectionFolder = Annotated[Path, typer.Argument(help="A folder that crossbit index built.", metavar="COLLECTION")]
@@ -58,8 +37,8 @@ TextEncoderName = Annotated[
     typer.Option(
         "--text-encoder",
         metavar="NAME",
-        help="What reads the texts of DATA that are not features yet: minilm, bag-of-words, tf-idf or "
-        "own:package.module:Class. The hasher keeps the vocabulary of the middle two.",
+        help="What reads the texts of DATA that are not features yet: minilm, bag-of-words, tf-idf, "
+        "hub:PACKAGE/NAME or own:package.module:Class. The hasher keeps the vocabulary of bag-of-words and tf-idf.",
     ),
 ]
 ImageEncoderName = Annotated[
@@ -67,18 +46,20 @@ ImageEncoderName = Annotated[
     typer.Option(
         "--image-encoder",
         metavar="NAME",
-        help="What reads the pictures of DATA that are not features yet: efficientnet-lite0 or "
-        "own:package.module:Class.",
+        help="What reads the pictures of DATA that are not features yet: efficientnet-lite0, "
+        "hub:PACKAGE/NAME or own:package.module:Class.",
     ),
 ]
 KnownTextEncoder = Annotated[
     str | None,
-    typer.Option("--text-encoder", metavar="NAME", help="The text encoder, where HASHER does not tell how to load it."),
+    typer.Option(
+        "--text-encoder", metavar="NAME", help="The text encoder, where the hasher does not tell how to load it."
+    ),
 ]
 KnownImageEncoder = Annotated[
     str | None,
     typer.Option(
-        "--image-encoder", metavar="NAME", help="The picture encoder, where HASHER does not tell how to load it."
+        "--image-encoder", metavar="NAME", help="The picture encoder, where the hasher does not tell how to load it."
     ),
 ]
 Bits = Annotated[int, typer.Option("--bits", help="Code length in bits.", min=1, max=4096)]

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import show, show_json, show_table, when_stopped
-from crossbit.cli.options import AsJson, CollectionFolder, Where
+from crossbit.cli.options import AsJson, CollectionFolder, KnownImageEncoder, KnownTextEncoder, Where
 from crossbit.cli.places import check_folder_place
-from crossbit.cli.queries import encode_picture, encode_words
+from crossbit.cli.queries import Named, encode_picture, encode_words
 from crossbit.collection import Collection, Hit, Modality
 from crossbit.errors import SettingsError
 from crossbit.files import write_whole
@@ -46,6 +46,8 @@ def search(
     hasher: Annotated[
         Path | None, typer.Option("--hasher", help="With an engine's address as COLLECTION: what encodes the query.")
     ] = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a collection with words, a picture or an item.
@@ -55,17 +57,18 @@ def search(
     asked = [(name, value) for name, value in (("words", words), ("image", image), ("item", item)) if value is not None]
     if len(asked) != 1:
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
+    named = Named(text_encoder, image_encoder)
     if is_address(str(collection)):
         from crossbit.cli.beside import search_there, show_there
 
-        show_there(search_there(str(collection), hasher, words, image, k, among), as_json=as_json)
+        show_there(search_there(str(collection), hasher, words, image, k, among, named), as_json=as_json)
         return
     if pictures is not None:
         check_folder_place(pictures, "--pictures")
     with when_stopped("Searching changes nothing."):
         opened = Collection.open(collection)
         wanted = _Wanted(k, _side(among), where, max_distance, min_confidence)
-        hits = _found(opened, words, image, item, wanted)
+        hits = _found(opened, words, image, item, wanted, named)
         files = _write_pictures(opened, hits, pictures) if pictures else {}
     if as_json:
         found = [
@@ -91,7 +94,9 @@ class _Wanted:
     min_confidence: float | None
 
 
-def _found(opened: Collection, words: str | None, image: Path | None, item: str | None, wanted: _Wanted) -> list[Hit]:
+def _found(
+    opened: Collection, words: str | None, image: Path | None, item: str | None, wanted: _Wanted, named: Named
+) -> list[Hit]:
     if words is None and image is None:
         return opened.search_item(
             str(item),
@@ -102,10 +107,10 @@ def _found(opened: Collection, words: str | None, image: Path | None, item: str 
             min_confidence=wanted.min_confidence,
         )
     if words is not None:
-        code, by = encode_words(opened.hasher, words, opened.vocabulary, opened.path), "text"
+        code, by = encode_words(opened.hasher, words, opened.vocabulary, opened.path, named), "text"
     else:
         assert image is not None  # one of the three is given
-        code, by = encode_picture(opened.hasher, image, opened.path), "image"
+        code, by = encode_picture(opened.hasher, image, opened.path, named), "image"
     asked: Modality = "text" if by == "text" else "image"
     return opened.search(
         code,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +48,8 @@ class BenchmarkItems:
     labels: (n, c) bool with their names, or None. coarse: a coarser labelling with its names. words: the named
     vocabulary, with which text (n, d) is a sparse matrix of 0 and 1. max_words: without one, the size of the
     vocabulary that is fitted on the train captions of a split. splits: those that the data set ships. image_features,
-    text_features: rows that it ships.
+    text_features: rows that it ships. pixels: pictures that lie in an array, (height, width, 3) each, in the order of
+    the items; they become files.
     """
 
     items: tuple[BenchmarkItem, ...]
@@ -62,6 +63,7 @@ class BenchmarkItems:
     splits: Mapping[str, NamedSplit] = field(default_factory=dict)
     image_features: NDArray[np.float32] | None = None
     text_features: NDArray[np.float32] | None = None
+    pixels: Iterable[NDArray[np.uint8]] | None = None
 
     def __len__(self) -> int:
         return len(self.items)

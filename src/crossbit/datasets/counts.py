@@ -37,9 +37,15 @@ class Count:
 
 
 def check_counts(
-    title: str, found: Mapping[str, int], expected: Mapping[str, int], allowed: Collection[str] = ()
+    title: str,
+    found: Mapping[str, int],
+    expected: Mapping[str, int],
+    allowed: Collection[str] = (),
+    recalled: Collection[str] = (),
 ) -> tuple[Count, ...]:
     """Every count beside its record; those that differ must be allowed by name, or all by "all".
+
+    recalled: counts whose record no file that was open to us confirms; a message says so.
 
     Raises CountsError naming every count that differs, with what is expected and what was found, and for
     an allowed name that is no count.
@@ -53,7 +59,11 @@ def check_counts(
     )
     wrong = [count for count in counts if count.differs and not count.allowed]
     if wrong:
-        told = "; ".join(f"{count.what}: expected {count.expected:,}, found {count.found:,}" for count in wrong)
+        told = "; ".join(
+            f"{count.what}: expected {count.expected:,}"
+            f"{' (recalled, not confirmed)' * (count.what in recalled)}, found {count.found:,}"
+            for count in wrong
+        )
         raise CountsError(
             f"{title} is not what papers measure on: {told}. Restore the files that this counts, or allow it to "
             f"differ with --allow-counts {wrong[0].what!r} (repeatable; {ALL!r} for every count); the output then "

@@ -22,8 +22,8 @@ class SplitRule(Protocol):
         ...
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """How many queries and train pairs there must be."""
+    def sizes(self) -> tuple[int, int] | None:
+        """How many queries and train pairs there must be; None for a rule that fits any number of pairs."""
         ...
 
     def draw(self, n: int, labels: Labels | None, seed: int) -> Split:
@@ -134,26 +134,32 @@ class OrderSplit:
 
 
 @dataclass(frozen=True)
-class LastSplit:
-    """The last pairs of the file are queries, the others train and database, as UCCH takes feature files."""
+class ShareSplit:
+    """A tenth of the pairs are queries, and no more than `most`; the others are train and database.
 
-    query: int
+    last: the last pairs of the file, as UCCH takes feature files, and not random ones.
+    """
+
+    most: int
+    last: bool = False
 
     @property
     def told(self) -> str:
         """The rule in words."""
-        return f"the last {self.query:,} pairs are queries, the others train and database"
+        which = "the last" if self.last else "random"
+        return f"a tenth of the pairs, {self.most:,} at most, {which} ones, are queries; the others train and database"
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """Queries, and no demand on the number of train pairs."""
-        return self.query, 1
+    def sizes(self) -> None:
+        """It fits any number of pairs."""
+        return
 
     def draw(self, n: int, labels: Labels | None, seed: int) -> Split:
-        """The split of n pairs in their order."""
-        _enough(n, self.query + 1)
-        train = np.arange(n - self.query)
-        return Split(train=train, query=np.arange(n - self.query, n), database=train)
+        """The split of n pairs, by seed unless it is the last ones."""
+        _enough(n, 2)
+        n_query = min(max(1, n // 10), self.most)
+        order = np.arange(n)[::-1] if self.last else np.random.default_rng(seed).permutation(n)
+        return _split(n, order[:n_query], order[n_query:])
 
 
 def _split(n: int, query: NDArray[np.int64], train: NDArray[np.int64]) -> Split:

@@ -7,30 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from crossbit.datasets.dataset import Dataset, without_duplicates
 from crossbit.datasets.from_source import draw_split
+from crossbit.datasets.mat_files import Arrays, read_arrays
 from crossbit.encoders.encoder import Skipped
-from crossbit.errors import DataError, FileFormatError, MissingExtraError, SettingsError, SplitError
+from crossbit.errors import DataError, FileFormatError, SettingsError, SplitError
 from crossbit.pairs import PairedFeatures, Split
 
 IMAGE = ("IAll", "XAll", "I", "Image", "image", "images", "imgs", "FAll")
 TEXT = ("YAll", "TAll", "T", "Tag", "tag", "tags", "text", "Y")
 LABELS = ("LAll", "L", "Label", "label", "labels", "category", "LABELS")
 _PARTS = ("tr", "te", "db")
-_LARGEST = 1 << 36  # bytes of one array as float64: 64 GiB
-
-Arrays = dict[str, NDArray[Any]]
+UCCH_NAMES = {
+    **{"VDatabase": "I_tr", "YDatabase": "T_tr", "databaseL": "L_tr"},
+    **{"VTest": "I_te", "YTest": "T_te", "testL": "L_te"},
+}
+"""Names in the feature files of UCCH and its family, and those in the files of BMC-SDNU."""
 
 
 def read_mat(path: str | Path, *, duplicates: str = "refuse", seed: int = 0) -> Dataset:
     """The data set of a .mat file, or of a folder of .mat files that belong together, version 5 or 7.3 (HDF5).
 
     With I_tr, T_tr, I_te, T_te (and L_*, and I_db, T_db where there are): rows of tr are train, of te queries, of db
-    the database, which is the train rows without db. With one array each (IAll, YAll, LAll and the like, see IMAGE,
-    TEXT, LABELS) a tenth of the pairs, 1000 at most, are queries, drawn by seed, and the others train and database.
+    the database, which is the train rows without db (UCCH's VDatabase, YDatabase, VTest, YTest likewise). With one
+    array each (IAll, YAll, LAll and the like, see IMAGE, TEXT, LABELS) a tenth of the pairs, 1000 at most, are
+    queries, drawn by seed, and the others train and database.
     Labels are 0 and 1 (or -1 and 1), one column a class, or one column of class numbers. Arrays of version 7.3 stand
     on their side, as MATLAB writes them, and are turned. duplicates: as in `read_features`.
 
@@ -45,12 +48,13 @@ def read_mat(path: str | Path, *, duplicates: str = "refuse", seed: int = 0) -> 
         raise FileFormatError(f"There is no .mat file at {path}.")
     arrays: Arrays = {}
     for file in files:
-        for name, array in _read(file).items():
+        for written, array in read_arrays(file).items():
+            name = UCCH_NAMES.get(written, written)
             if name in arrays:
                 raise DataError(f"Two files of {path} hold an array {name}; keep those of one data set in a folder.")
             arrays[name] = array
     try:
-        pairs, split = _parted(arrays) if "I_tr" in arrays else _whole(arrays, seed)
+        pairs, split = parted(arrays) if "I_tr" in arrays else _whole(arrays, seed)
         skipped: tuple[Skipped, ...] = ()
         if duplicates == "drop":
             split, skipped = without_duplicates(split, pairs)
@@ -74,7 +78,7 @@ def is_mat(path: Path) -> bool:
     return path.suffix == ".mat" or (path.is_dir() and next(path.glob("*.mat"), None) is not None)
 
 
-def _parted(arrays: Arrays) -> tuple[PairedFeatures, Split]:
+def parted(arrays: Arrays) -> tuple[PairedFeatures, Split]:
     """Pairs and split of arrays that are parted already."""
     parts = [part for part in _PARTS if f"I_{part}" in arrays]
     needed = [f"{letter}_{part}" for part in {*parts, "tr", "te"} for letter in "IT"]
@@ -82,9 +86,9 @@ def _parted(arrays: Arrays) -> tuple[PairedFeatures, Split]:
     if missing:
         raise DataError(f"it lacks {', '.join(missing)}; it holds {_found(arrays)}.")
     labelled = all(f"L_{part}" in arrays for part in parts)
-    blocks = [_block(arrays, f"I_{part}", f"T_{part}", f"L_{part}" if labelled else None) for part in parts]
+    blocks = [block_of(arrays, f"I_{part}", f"T_{part}", f"L_{part}" if labelled else None) for part in parts]
     image, text = (np.concatenate([block[place] for block in blocks]) for place in (0, 1))
-    labels = _labels(np.concatenate([block[2] for block in blocks])) if labelled else None
+    labels = labels_of(np.concatenate([block[2] for block in blocks])) if labelled else None
     ends = np.cumsum([0, *(len(block[0]) for block in blocks)])
     rows = {part: np.arange(ends[place], ends[place + 1]) for place, part in enumerate(parts)}
     split = Split(train=rows["tr"], query=rows["te"], database=rows.get("db", rows["tr"]))
@@ -101,13 +105,15 @@ def _whole(arrays: Arrays, seed: int) -> tuple[PairedFeatures, Split]:
         )
     if arrays[names[0]].ndim == 4:
         shape = arrays[names[0]].shape
-        raise DataError(f"{names[0]} holds pixels {shape}, not features; save the pictures as files and encode them.")
-    image, text, labels = _block(arrays, names[0], names[1], names[2])
-    pairs = PairedFeatures(image, text, None if names[2] is None else _labels(labels))
+        raise DataError(
+            f"{names[0]} holds pixels {shape}, not features; `crossbit data prepare legacy-mat` makes files of them."
+        )
+    image, text, labels = block_of(arrays, names[0], names[1], names[2])
+    pairs = PairedFeatures(image, text, None if names[2] is None else labels_of(labels))
     return pairs, draw_split(len(pairs), seed)
 
 
-def _block(
+def block_of(
     arrays: Arrays, image: str, text: str, labels: str | None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Arrays of the same pairs, one row a pair; one that stands on its side beside the others is turned."""
@@ -123,7 +129,7 @@ def _block(
     return turned[0], turned[1], turned[2] if labels is not None else np.zeros((n, 0))
 
 
-def _labels(values: NDArray[Any]) -> NDArray[np.bool_]:
+def labels_of(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Labels of 0 and 1, or -1 and 1, or one column of class numbers, as booleans (n, c)."""
     if values.shape[1] == 1 and len(np.unique(values)) > 2:
         classes = np.unique(values)
@@ -135,52 +141,3 @@ def _labels(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _found(arrays: Mapping[str, NDArray[Any]]) -> str:
     return ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:30]) or "no arrays of numbers"
-
-
-def _read(path: Path) -> Arrays:
-    """The numeric arrays of a file by name."""
-    with path.open("rb") as file:
-        head = file.read(128)
-    try:
-        if head.startswith(b"\x89HDF") or b"MATLAB 7.3" in head:
-            return _read_hdf5(path)
-        listed = [(name, shape) for name, shape, kind in scipy.io.whosmat(path) if kind not in ("cell", "struct")]
-        for name, shape in listed:
-            _check_size(name, shape)
-        loaded = scipy.io.loadmat(path, variable_names=[name for name, _ in listed])
-    except FileNotFoundError as error:
-        raise FileFormatError(f"There is no .mat file at {path}.") from error
-    except (FileFormatError, DataError, MissingExtraError):
-        raise
-    except Exception as error:  # on damaged files scipy raises TypeError, zlib.error, MatReadError and more
-        raise FileFormatError(f"{path} is not a whole .mat file ({error}); restore a copy.") from error
-    arrays = {name: _dense(loaded[name]) for name, _ in listed if name in loaded}
-    return {name: array for name, array in arrays.items() if array.dtype.kind in "biuf"}
-
-
-def _dense(value: Any) -> NDArray[Any]:
-    return np.asarray(value.toarray() if hasattr(value, "toarray") else value)  # a sparse matrix
-
-
-def _read_hdf5(path: Path) -> Arrays:
-    """The arrays of a 7.3 file, turned as MATLAB means them; links to other files are not followed."""
-    try:
-        import h5py  # noqa: PLC0415 - an optional package, needed only for these files
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Reading a MATLAB 7.3 file", "mat") from error
-    arrays: Arrays = {}
-    with h5py.File(path, "r") as file:
-        for name in file:
-            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                continue
-            held = file[name]
-            if not isinstance(held, h5py.Dataset) or held.external or held.is_virtual or held.dtype.kind not in "biuf":
-                continue
-            _check_size(name, held.shape)
-            arrays[str(name)] = np.asarray(held[()]).T
-    return arrays
-
-
-def _check_size(name: str, shape: tuple[int, ...]) -> None:
-    if 8 * int(np.prod([float(side) for side in shape] or [1.0])) > _LARGEST:
-        raise DataError(f"{name} is said to be of shape {shape}, more than {_LARGEST >> 30} GiB; it is not read.")

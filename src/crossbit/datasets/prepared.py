@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from crossbit.datasets.benchmark import Benchmark, BenchmarkItems, NamedSplit, Record
 from crossbit.datasets.counts import Count, Tally, check_counts
-from crossbit.datasets.from_source import draw_split
+from crossbit.datasets.drawing import ShareSplit
 from crossbit.datasets.originals import Originals
 from crossbit.encoders import BagOfWords
 from crossbit.errors import DataError, SettingsError, SplitError
@@ -79,7 +80,7 @@ def prepare_benchmark(
     progress(Step("check", 1, 4))
     expected = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
     splits, left_out = _splits(found, record, seed, tally, expected)
-    counts = check_counts(f"{benchmark.title} ({variant})", tally.found, expected, allow_counts)
+    counts = check_counts(f"{benchmark.title} ({variant})", tally.found, expected, allow_counts, record.recalled)
     progress(Step("write", 2, 4))
     revision = revision_of(found)
     out.mkdir(parents=True, exist_ok=True)
@@ -95,12 +96,15 @@ def prepare_benchmark(
         sum(not item.image for item in found.items),
     )
     about = _manifest(benchmark, variant, source, record, written, splits, files, seed)
+    if found.pixels is not None:
+        about["pictures"] = str(out.resolve())
     write_whole(out / MANIFEST, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     progress(Step("write", 4, 4))
     return written
 
 
 _PARTS = ("train", "query", "database")
+_ANY = ShareSplit(1_000)  # where none of the record's splits can be drawn, since counts were allowed to differ
 
 
 def _splits(
@@ -109,21 +113,20 @@ def _splits(
     """The splits that the data ships and those that the record's rules draw; too few pairs leave one out."""
     splits, left_out = dict(found.splits), dict[str, str]()
     for name, rule in record.splits.items():
-        expected |= {f"queries of {name}": rule.sizes[0], f"train pairs of {name}": rule.sizes[1]}
+        n_query, n_train = 0, 0
         try:
             drawn = rule.draw(len(found), found.labels, seed)
+            splits[name] = NamedSplit(drawn.train, drawn.query, drawn.database, rule.told)
+            n_query, n_train = len(drawn.query), len(drawn.train)
         except SplitError as error:
             left_out[name] = str(error)
-            tally.note(f"queries of {name}", 0)
-            tally.note(f"train pairs of {name}", 0)
-            continue
-        splits[name] = NamedSplit(drawn.train, drawn.query, drawn.database, rule.told)
-        tally.note(f"queries of {name}", len(drawn.query))
-        # A rule that takes all the others as train asks for no number of them.
-        tally.note(f"train pairs of {name}", len(drawn.train) if rule.sizes[1] > 1 else 1)
+        if rule.sizes is not None:
+            expected |= {f"queries of {name}": rule.sizes[0], f"train pairs of {name}": rule.sizes[1]}
+            tally.note(f"queries of {name}", n_query)
+            tally.note(f"train pairs of {name}", n_train)
     if not splits:
-        drawn = draw_split(len(found), seed)
-        splits["drawn"] = NamedSplit(drawn.train, drawn.query, drawn.database, "a tenth of the pairs, 1,000 at most")
+        drawn = _ANY.draw(len(found), found.labels, seed)
+        splits["drawn"] = NamedSplit(drawn.train, drawn.query, drawn.database, _ANY.told)
     return splits, left_out
 
 
@@ -146,6 +149,8 @@ def _write_parts(
     out: Path, found: BenchmarkItems, splits: Mapping[str, NamedSplit], revision: str, seed: int
 ) -> dict[str, str]:
     """Everything but the manifest; the names of the files with what they hold."""
+    if found.pixels is not None:
+        _write_pictures(out, found)
     _write_items(out / ITEMS, found)
     files = {ITEMS: "one JSON object a pair: id, image (a path), captions, tags, labels"}
     for name, labels, names in (
@@ -186,6 +191,13 @@ def _write_items(path: Path, found: BenchmarkItems) -> None:
             if found.labels is not None:
                 about["labels"] = [names[column] for column in np.flatnonzero(found.labels[row])]
             file.write(json.dumps(about, ensure_ascii=False) + "\n")
+
+
+def _write_pictures(out: Path, found: BenchmarkItems) -> None:
+    """Pictures that lay in an array, as PNG files, where the items say they are."""
+    for item, picture in zip(found.items, found.pixels or (), strict=True):
+        with whole_file(out / item.image) as part:
+            Image.fromarray(picture).save(part, "PNG")
 
 
 def _write_split(path: Path, name: str, split: NamedSplit, ids: list[str], revision: str, seed: int) -> None:
@@ -234,7 +246,7 @@ def _manifest(
         "pictures": str(source.resolve()),
         "missing_pictures": written.missing_pictures,
         "seed": seed,
-        "split": next(name for name in (*record.splits, *splits) if name in splits),
+        "split": next(iter(splits)),
         "splits": {
             name: {"rule": split.told, "used_by": record.used_by.get(name, ""), **written.splits[name]}
             for name, split in splits.items()

@@ -2,24 +2,47 @@
 
 from crossbit.evaluation.average_precision import average_precisions
 from crossbit.evaluation.codes import evaluate, evaluate_codes, mean_average_precision
+from crossbit.evaluation.full_protocol import FullProtocol, one_protocol, read_protocol
+from crossbit.evaluation.literature import LITERATURE, LiteratureProtocol
 from crossbit.evaluation.measures import pair_recall, precision_at, precision_recall, precision_within
 from crossbit.evaluation.monitors import CodeMonitor, code_monitors, teacher_agreement
-from crossbit.evaluation.protocol import FIRST_50, P50, PALL, PROTOCOLS, PUKD, TEXTBOOK_50, EvaluationProtocol
+from crossbit.evaluation.protocol import (
+    CLIP,
+    DCMH,
+    FIRST_50,
+    P50,
+    P5000,
+    PALL,
+    PROTOCOLS,
+    PUKD,
+    TEXTBOOK_50,
+    UCCH,
+    EvaluationProtocol,
+)
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Curves, Evaluation, Scores
 from crossbit.evaluation.similarities import evaluate_similarities, mean_average_precision_of
+from crossbit.evaluation.split_file import PublishedSplit, read_split
 
 __all__ = [
+    "CLIP",
+    "DCMH",
     "FIRST_50",
+    "LITERATURE",
     "P50",
+    "P5000",
     "PALL",
     "PROTOCOLS",
     "PUKD",
     "TEXTBOOK_50",
+    "UCCH",
     "CodeMonitor",
     "Curves",
     "Evaluation",
     "EvaluationProtocol",
+    "FullProtocol",
+    "LiteratureProtocol",
+    "PublishedSplit",
     "Scores",
     "average_precisions",
     "code_monitors",
@@ -28,10 +51,13 @@ __all__ = [
     "evaluate_similarities",
     "mean_average_precision",
     "mean_average_precision_of",
+    "one_protocol",
     "pair_recall",
     "precision_at",
     "precision_recall",
     "precision_within",
+    "read_protocol",
+    "read_split",
     "report_random",
     "teacher_agreement",
 ]

@@ -49,6 +49,7 @@ def evaluate(
         pairs.labels[split.database],
         protocols=protocols,
         split_id=split.fingerprint(),
+        data_id=pairs.fingerprint(),
         threads=threads,
     )
 
@@ -63,12 +64,14 @@ def evaluate_codes(
     *,
     protocols: Sequence[EvaluationProtocol] = (PALL, P50),
     split_id: str = "",
+    data_id: str = "",
     threads: int | None = None,
 ) -> Evaluation:
     """Measure codes: row i of both query codes is query pair i, row j of both database codes is database pair j.
 
     query_labels: (q, c) bool; database_labels: (n, c) bool; relevant means at least one shared label. split_id: the
-    fingerprint of the split the codes come from; with a hash of the labels it is part of every protocol id.
+    fingerprint of the split the codes come from; with a hash of the labels it is part of every protocol id. data_id:
+    the fingerprint of the features that were encoded, part of the ids too where it is known.
     threads: as in `evaluate`.
 
     Raises WidthError, DataError or LabelError for parts that do not fit each other.
@@ -79,10 +82,10 @@ def evaluate_codes(
     i2t, i2t_curves = _direction(image_query, text_query, text_database, *rest)
     t2i, t2i_curves = _direction(text_query, image_query, image_database, *rest)
     relevance = relevance_rule(query_labels, database_labels)
-    ids = [protocol.id(split_id, relevance) for protocol in protocols]
+    ids = [protocol.id(split_id, relevance, data_id) for protocol in protocols]
     return Evaluation(
         scores=tuple(Scores(*values) for values in zip(protocols, ids, i2t, t2i, strict=True)),
-        random=report_random(query_labels, database_labels, protocols, split_id),
+        random=report_random(query_labels, database_labels, protocols, split_id, data_id),
         n_queries=len(image_query),
         n_database=len(image_database),
         split_id=split_id,
@@ -91,6 +94,7 @@ def evaluate_codes(
         i2t_curves=i2t_curves,
         t2i_curves=t2i_curves,
         monitor=code_monitors(image_database, text_database),
+        data_id=data_id,
     )
 
 

@@ -15,6 +15,7 @@ from crossbit.errors import SettingsError
 DivideBy = Literal["found", "relevant", "reachable", "first_relevant"]
 Ties = Literal["expected", "best", "worst", "id"]
 WithoutRelevant = Literal["zero", "skip"]
+_DATA_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,22 @@ class EvaluationProtocol:
         """The rules as plain values, without the name."""
         return {key: value for key, value in dataclasses.asdict(self).items() if key != "name"}
 
-    def id(self, split_fingerprint: str, relevance: str = "shared label") -> str:
+    def id(self, split_fingerprint: str, relevance: str = "shared label", data_id: str = "") -> str:
         """A 10-digit hash of all rules, the split and the relevance rule: only scores with one id can be compared.
 
+        data_id: the fingerprint of the features; where it is known, the id ends in a point and its first six digits.
         The name is left out: two names for the same rules are the same protocol.
         """
         rules = {"version": 1, "split": split_fingerprint, "relevance": relevance, **self.rules()}
-        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:10]
+        return with_data(hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:10], data_id)
+
+
+def with_data(protocol_id: str, data_id: str) -> str:
+    """A protocol id with the revision of the data behind a point; as it is where that stands there or is not known.
+
+    So ids that were stored before they named the data get the same one when they are read.
+    """
+    return f"{protocol_id}.{data_id[:_DATA_DIGITS]}" if data_id and "." not in protocol_id else protocol_id
 
 
 P50 = EvaluationProtocol("mAP@50", 50, "found")
@@ -77,5 +87,27 @@ TEXTBOOK_50 = EvaluationProtocol("AP@50 (textbook)", 50, "reachable")
 FIRST_50 = EvaluationProtocol("mAP@50 (first relevant)", 50, "first_relevant")
 """The mean precision at the first 50 relevant items wherever they rank, the `map_k` of DCMH's many ports."""
 
-PROTOCOLS = {"P50": P50, "PALL": PALL, "PUKD": PUKD, "TEXTBOOK_50": TEXTBOOK_50, "FIRST_50": FIRST_50}
+UCCH = EvaluationProtocol("mAP@all (UCCH)", None, "relevant", without_relevant="skip")
+"""PALL without the queries that have nothing relevant, as UCCH's code has it."""
+
+P5000 = EvaluationProtocol("mAP@5000", 5000, "found")
+"""P50's rule with a cutoff of 5,000, as DAEH reports it."""
+
+DCMH = EvaluationProtocol("mAP@all (DCMH)", None, "relevant")
+"""The rules of PALL; DCMH and the supervised papers after it train on 10,000 pairs, so what differs is the split."""
+
+CLIP = EvaluationProtocol("mAP@all (CLIP line)", None, "relevant")
+"""mAP over the whole ranking of DCHMT, DSPH and DNPH, who divide by the relevant items; the split is their own."""
+
+PROTOCOLS = {
+    "P50": P50,
+    "PALL": PALL,
+    "PUKD": PUKD,
+    "UCCH": UCCH,
+    "DCMH": DCMH,
+    "CLIP": CLIP,
+    "P5000": P5000,
+    "TEXTBOOK_50": TEXTBOOK_50,
+    "FIRST_50": FIRST_50,
+}
 """The presets by their short names."""

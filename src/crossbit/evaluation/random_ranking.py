@@ -16,7 +16,11 @@ from crossbit.pairs import Labels
 
 
 def report_random(
-    query_labels: Labels, database_labels: Labels, protocols: Sequence[EvaluationProtocol], split_id: str = ""
+    query_labels: Labels,
+    database_labels: Labels,
+    protocols: Sequence[EvaluationProtocol],
+    split_id: str = "",
+    data_id: str = "",
 ) -> tuple[Scores, ...]:
     """The expected mAP of a random ranking under each protocol, exact.
 
@@ -33,5 +37,5 @@ def report_random(
     scores = []
     for protocol in protocols:
         value = mean_of(average_precisions(found, relevant, replace(protocol, ties="expected")))
-        scores.append(Scores(protocol, protocol.id(split_id, relevance), value, value))
+        scores.append(Scores(protocol, protocol.id(split_id, relevance, data_id), value, value))
     return tuple(scores)

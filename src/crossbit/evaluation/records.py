@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossbit.errors import SettingsError
+from crossbit.evaluation.full_protocol import FullProtocol
 from crossbit.evaluation.monitors import CodeMonitor
 from crossbit.evaluation.protocol import EvaluationProtocol
 
@@ -67,7 +68,8 @@ class Evaluation:
     """All that was measured of one hasher (or of real-valued scores) on one split.
 
     scores: one entry a protocol. random: the expected mAP of a random ranking under the same protocols; a method
-    below it is broken. relevance: the rule by which items are relevant, with a hash of the labels. n_bits,
+    below it is broken. relevance: the rule by which items are relevant, with a hash of the labels. data_id: the
+    fingerprint of the features, "" where only codes are known. n_bits,
     i2t_curves, t2i_curves and monitor are None for real-valued scores.
     """
 
@@ -81,6 +83,7 @@ class Evaluation:
     i2t_curves: Curves | None = None
     t2i_curves: Curves | None = None
     monitor: CodeMonitor | None = None
+    data_id: str = ""
 
     def __getitem__(self, protocol: EvaluationProtocol | str) -> Scores:
         """The scores under a protocol, by value or name; raises SettingsError for one that was not measured."""
@@ -91,6 +94,10 @@ class Evaluation:
         measured = ", ".join(scores.protocol.name for scores in self.scores)
         raise SettingsError(f"{wanted} was not measured, only {measured}; name it in protocols=.")
 
+    def full(self, protocol: EvaluationProtocol | str) -> FullProtocol:
+        """All that decides a score: rules, split, relevance and data; its id is the score's protocol id."""
+        return FullProtocol(self[protocol].protocol, self.split_id, self.relevance, self.data_id)
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON values, ready for json.dumps."""
         return {
@@ -100,6 +107,7 @@ class Evaluation:
             "n_database": self.n_database,
             "split_id": self.split_id,
             "relevance": self.relevance,
+            "data_id": self.data_id,
             "n_bits": self.n_bits,
             "i2t_curves": self.i2t_curves.to_json() if self.i2t_curves else None,
             "t2i_curves": self.t2i_curves.to_json() if self.t2i_curves else None,

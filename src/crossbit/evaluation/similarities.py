@@ -30,6 +30,7 @@ def evaluate_similarities(
     *,
     protocols: Sequence[EvaluationProtocol] = (PALL, P50),
     split_id: str = "",
+    data_id: str = "",
 ) -> Evaluation:
     """Measure real-valued similarities as `evaluate_codes` measures codes; equal values count as ties.
 
@@ -41,14 +42,15 @@ def evaluate_similarities(
     )
     i2t, t2i = (_maps(given, query_labels, database_labels, protocols) for given in (image_to_text, text_to_image))
     relevance = relevance_rule(query_labels, database_labels)
-    ids = [protocol.id(split_id, relevance) for protocol in protocols]
+    ids = [protocol.id(split_id, relevance, data_id) for protocol in protocols]
     return Evaluation(
         scores=tuple(Scores(*values) for values in zip(protocols, ids, i2t, t2i, strict=True)),
-        random=report_random(query_labels, database_labels, protocols, split_id),
+        random=report_random(query_labels, database_labels, protocols, split_id, data_id),
         n_queries=len(query_labels),
         n_database=len(database_labels),
         split_id=split_id,
         relevance=relevance,
+        data_id=data_id,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from crossbit.errors import FileFormatError
+from crossbit.evaluation.protocol import with_data
 from crossbit.files import write_whole
 
 VERSION = 1
@@ -43,11 +44,25 @@ def read_result(path: Path) -> Result:
         values = json.loads(path.read_text(encoding="utf-8"))
         if (values.pop("format"), values.pop("version")) != ("crossbit-result", VERSION):
             raise FileFormatError(f"{path} is not a result of version {VERSION}; delete it and measure again.")
-        return Result(**values)
+        return _with_data(Result(**values))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(f"{path} is not a whole result file ({error}); delete it and measure again.") from error
+
+
+def _with_data(result: Result) -> Result:
+    """The result with the revision of its data in every protocol id, which older files name only once."""
+
+    def named(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        data = result.expected.get("data", "")
+        return {
+            preset: {**score, "protocol_id": with_data(score["protocol_id"], data)} for preset, score in scores.items()
+        }
+
+    prefixes = {n: named(scores) for n, scores in result.details.get("prefixes", {}).items()}
+    details = {**result.details, "prefixes": prefixes} if prefixes else result.details
+    return replace(result, scores=named(result.scores), details=details)
 
 
 def read_results(folder: Path) -> list[Result]:

@@ -17,6 +17,7 @@ from typing import Any
 import crossbit
 from crossbit.datasets import Dataset
 from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation.protocol import with_data
 from crossbit.evaluation.records import Curves
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
@@ -59,7 +60,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
             details["prefixes"] = {
-                str(n): {preset: stored(one) for preset, one in zip(presets, part, strict=True)}
+                str(n): {preset: stored(one, expected) for preset, one in zip(presets, part, strict=True)}
                 for n, part in parts.items()
             }
         measured = evaluation.scores
@@ -69,7 +70,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
     }
-    scores = {preset: stored(score) for preset, score in zip(presets, measured, strict=True)}
+    scores = {preset: stored(score, expected) for preset, score in zip(presets, measured, strict=True)}
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
 
 
@@ -78,10 +79,11 @@ def recalls(curves: Curves) -> dict[str, float]:
     return {str(k): round(value, 6) for k, value in curves.pair_recall}
 
 
-def stored(scores: Scores) -> dict[str, Any]:
-    """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id."""
+def stored(scores: Scores, expected: Mapping[str, str]) -> dict[str, Any]:
+    """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id, which names the data."""
     values = {"I2T": scores.i2t, "T2I": scores.t2i, "mean": scores.mean}
-    return {"protocol_id": scores.protocol_id, **{key: round(value, 6) for key, value in values.items()}}
+    named = with_data(scores.protocol_id, expected["data"])
+    return {"protocol_id": named, **{key: round(value, 6) for key, value in values.items()}}
 
 
 def figures(hasher: Hasher) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from crossbit.kernels.compilation import Bytes, Distances, Rows, compiled, inlined
-from crossbit.kernels.scan import SPARE, in_order, new_answers, offer
+from crossbit.kernels.scan import SPARE, in_order, longer, new_answers, offer
 from crossbit.kernels.vectors import LANES, function_named, lowest
 from crossbit.kernels.words import byte_distance
 
@@ -125,3 +125,29 @@ def scan_few(queries: Bytes, codes: Bytes, kept: Bytes, start: int, stop: int, k
                     distance = byte_distance(queries, query, codes, row)
                     offer(query, row, distance, k, rows, distances, counts, state)
     return in_order(rows, distances, k, 8 * n_bytes + 1, state)
+
+
+@compiled
+def within_few(
+    queries: Bytes, codes: Bytes, kept: Bytes, start: int, stop: int, radius: int
+) -> tuple[Rows, Rows, Distances]:
+    """As `scan_within`, for a few queries and a filter that keeps much; codes are 8, 16 or 32 bytes wide."""
+    asked, rows = np.empty(SPARE, dtype=np.int64), np.empty(SPARE, dtype=np.int64)
+    distances, found = np.empty(SPARE, dtype=np.int32), 0
+    for chunk in range(start, stop, _CHUNK):
+        end = min(chunk + _CHUNK, stop)
+        for query in range(len(queries)):
+            for begin in range(chunk, end, LANES):
+                if end - begin < LANES:  # not a whole block
+                    inside = (np.uint64(1) << np.uint64(end - begin)) - np.uint64(1)
+                else:
+                    inside = rows_under(codes, begin, queries, query, radius + 1)
+                if inside and found + LANES > len(rows):
+                    asked, rows, distances = longer(asked), longer(rows), longer(distances)
+                while inside:
+                    row = begin + lowest(inside)
+                    inside &= inside - np.uint64(1)
+                    distance = byte_distance(queries, query, codes, row)
+                    asked[found], rows[found], distances[found] = query, row, distance
+                    found += distance <= radius and (len(kept) == 0 or kept[row] != 0)
+    return asked[:found], rows[:found], distances[:found]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, compiled, inlined
+from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, allocating, compiled, inlined
 from crossbit.kernels.flips import flips_for, part_edges
 from crossbit.kernels.words import byte_distance, count_ones
 
@@ -158,7 +158,7 @@ def _found_before(queries: Bytes, query: int, codes: Bytes, row: int, edges: Row
     return False
 
 
-@inlined
+@allocating
 def _twice(array: Any) -> Any:
     longer = np.empty(2 * len(array), dtype=array.dtype)
     longer[: len(array)] = array

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.kernels.compilation import Bytes, Distances, Rows, compiled, inlined
+from crossbit.kernels.compilation import Bytes, Distances, Rows, allocating, compiled, inlined
 from crossbit.kernels.lone import rows_under
 from crossbit.kernels.scan import SPARE
 from crossbit.kernels.vectors import LANES, lowest
@@ -69,7 +69,7 @@ def scan_rings(
     return found, found_distances, given_up
 
 
-@inlined
+@allocating
 def _by_distance(queries: Bytes, query: int, centres: Bytes, far: Rows, order: Rows) -> None:
     """Write the distance of every centre, and the centres in their order."""
     places = np.zeros(8 * centres.shape[1] + 2, np.int64)
@@ -109,7 +109,17 @@ def _under(codes: Bytes, begin: int, n: int, queries: Bytes, query: int, limit: 
     return rows_under(codes, begin, queries, query, limit + 1) & wanted
 
 
-@inlined
+@allocating
+def _keep_first(k: int, keys: Rows, counts: Rows, state: Rows) -> None:
+    """Of what a query holds, keep the k nearest; see `_take`."""
+    keys.sort()
+    counts[:] = 0
+    for place in range(k):
+        counts[keys[place] >> _ROW_BITS] += 1
+    state[0], state[1], state[2], state[3] = k, keys[k - 1] >> _ROW_BITS, k, keys[k - 1]
+
+
+@allocating
 def _take(distance: int, row: int, k: int, keys: Rows, counts: Rows, state: Rows) -> None:
     """Take a row in unless it is too far. Rows come in any order.
 
@@ -120,11 +130,7 @@ def _take(distance: int, row: int, k: int, keys: Rows, counts: Rows, state: Rows
     if distance > state[1] or key >= state[3]:
         return
     if state[0] == len(keys):
-        keys.sort()
-        counts[:] = 0
-        for place in range(k):
-            counts[keys[place] >> _ROW_BITS] += 1
-        state[0], state[1], state[2], state[3] = k, keys[k - 1] >> _ROW_BITS, k, keys[k - 1]
+        _keep_first(k, keys, counts, state)
         if key >= state[3]:
             return
     keys[state[0]] = key

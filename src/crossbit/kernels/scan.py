@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, compiled, inlined
+from crossbit.kernels.compilation import Bytes, Counts, Distances, Rows, Words, allocating, compiled, inlined
 from crossbit.kernels.tiles import TILE, fill_planes, fill_spread, list_rows, n_planes_of
 from crossbit.kernels.vectors import LANES, TOGETHER, block_distances, block_hits, lowest
 from crossbit.kernels.words import byte_distance
 
 SPARE = 64  # places beyond 2 k for rows that may yet be pushed out
+_COUNTED = 32  # codes, for each hit wanted, whose distances are counted before a scan begins
 _FULL = 255  # a distance in a byte that may stand for a larger one
 
 
@@ -64,7 +65,7 @@ def offer(
     return bool(below < before)
 
 
-@inlined
+@allocating
 def new_answers(n_queries: int, n_distances: int, width: int) -> tuple[Rows, Distances, Distances, Counts]:
     """Empty rows, distances, counts and state, as `offer` fills them; width: the rows a query may hold."""
     state = np.zeros((n_queries, 3), dtype=np.int64)
@@ -73,7 +74,7 @@ def new_answers(n_queries: int, n_distances: int, width: int) -> tuple[Rows, Dis
     return rows, distances, np.zeros((n_queries, n_distances), np.int32), state
 
 
-@inlined
+@allocating
 def in_order(rows: Rows, distances: Distances, k: int, n_distances: int, state: Counts) -> tuple[Rows, Distances]:
     """What each query holds, nearest first, ties by lower row, in k columns; those beyond what it holds are -1."""
     found = np.full((len(rows), k), -1, dtype=np.int64)
@@ -94,14 +95,44 @@ def in_order(rows: Rows, distances: Distances, k: int, n_distances: int, state: 
     return found, found_distances
 
 
+@allocating
+def _first_limit(planes: Bytes, n_blocks: int, n_planes: int, spread_out: Bytes, place: int, k: int, most: int) -> int:
+    """A limit under which k codes of the first blocks lie, by counting them at each distance; else `most`.
+
+    Without it the first codes of a scan would all be taken in and pushed out again, which for k = 100 costs as much
+    as the rest of the scan.
+    """
+    block, at_distance = np.empty(LANES, dtype=np.uint8), np.zeros(_FULL + 1, dtype=np.int32)
+    for number in range(n_blocks):
+        block_distances(planes, number * LANES * n_planes, n_planes, spread_out, place, block)
+        for lane in range(LANES):
+            at_distance[block[lane]] += 1
+    nearer = 0
+    for distance in range(min(_FULL, most - 1)):
+        nearer += at_distance[distance]
+        if nearer >= k:
+            return distance + 1
+    return most
+
+
+@inlined
+def _with_hits(hits: Words, n: int) -> Any:
+    """Which of the first n queries have a hit in a block: a word, one bit a query."""
+    some = np.uint64(0)
+    for place in range(TOGETHER):
+        some |= np.uint64(hits[place] != 0) << np.uint64(place)
+    return some & ((np.uint64(1) << np.uint64(n)) - np.uint64(1))
+
+
 @inlined
 def offer_block(
     query: int,
     inside: Any,
     listed: Rows,
+    begin: int,
+    n: int,
     codes: Bytes,
     queries: Bytes,
-    block: Bytes,
     k: int,
     rows: Rows,
     distances: Distances,
@@ -110,18 +141,17 @@ def offer_block(
 ) -> bool:
     """Offer the rows of a block that lie within a query's limit; says whether the limit sank.
 
-    inside: a word, one bit a row. listed: the block's rows. block: their distances, `_FULL` for that and beyond.
+    inside: a word, one bit a row. The block's rows are listed[begin : begin + 64], of which those from n on are none.
+    They are compared anew, for they are few: to write down what the vectors held would cost more.
     """
     sank = False
     while inside:
-        lane = lowest(inside)
+        place = begin + lowest(inside)
         inside &= inside - np.uint64(1)
-        if lane >= len(listed):
+        if place >= n:
             break
-        row, distance = listed[lane], int(block[lane])
-        if distance == _FULL:
-            distance = byte_distance(queries, query, codes, row)
-        sank |= offer(query, row, distance, k, rows, distances, counts, state)
+        row = listed[place]
+        sank |= offer(query, row, byte_distance(queries, query, codes, row), k, rows, distances, counts, state)
     return sank
 
 
@@ -132,43 +162,37 @@ def scan_nearest(queries: Bytes, codes: Bytes, kept: Bytes, start: int, stop: in
     Where there are fewer, the columns left are -1.
     """
     n_queries, n_bytes = queries.shape
-    n_planes = n_planes_of(n_bytes)
-    rows, distances, counts, state = new_answers(n_queries, 8 * n_bytes + 1, min(2 * k + SPARE, stop - start))
+    n_planes, n_distances, fresh = n_planes_of(n_bytes), 8 * n_bytes + 1, True
+    rows, distances, counts, state = new_answers(n_queries, n_distances, min(2 * k + SPARE, stop - start))
     listed, planes = np.empty(TILE, dtype=np.int64), np.empty(TILE * n_planes, dtype=np.uint8)
     spread_out = np.empty(n_planes * TOGETHER * LANES, dtype=np.uint8)
     limits, hits = np.empty(TOGETHER * LANES, dtype=np.uint8), np.empty(TOGETHER, dtype=np.uint64)
-    block = np.empty(LANES, dtype=np.uint8)
     while start < stop:
         n, start = list_rows(start, stop, kept, listed)
         if n:
             fill_planes(codes, listed, n, planes)
         for first in range(0, n_queries if n else 0, TOGETHER):
+            n_together = min(TOGETHER, n_queries - first)
             fill_spread(queries, first, spread_out)
+            for place in range(n_together if fresh else 0):
+                some = min(n, _COUNTED * k + LANES) // LANES
+                state[first + place, 1] = _first_limit(planes, some, n_planes, spread_out, place, k, n_distances)
             for place in range(TOGETHER):
                 _set_limit(limits, place, state[min(first + place, n_queries - 1), 1])
             for begin in range(0, n, LANES):
-                at = begin * n_planes
-                if not block_hits(planes, at, n_planes, spread_out, limits, hits):
+                if not block_hits(planes, begin * n_planes, n_planes, spread_out, limits, hits):
                     continue
-                for place in range(min(TOGETHER, n_queries - first)):
-                    if not hits[place] or not state[first + place, 1]:
-                        continue
-                    block_distances(planes, at, n_planes, spread_out, place, block)
-                    if offer_block(
-                        first + place,
-                        hits[place],
-                        listed[begin : min(begin + LANES, n)],
-                        codes,
-                        queries,
-                        block,
-                        k,
-                        rows,
-                        distances,
-                        counts,
-                        state,
+                asked = _with_hits(hits, n_together)
+                while asked:
+                    place = lowest(asked)
+                    asked &= asked - np.uint64(1)
+                    query = first + place
+                    if state[query, 1] and offer_block(
+                        query, hits[place], listed, begin, n, codes, queries, k, rows, distances, counts, state
                     ):
-                        _set_limit(limits, place, state[first + place, 1])
-    return in_order(rows, distances, k, 8 * n_bytes + 1, state)
+                        _set_limit(limits, place, state[query, 1])
+        fresh = fresh and not n
+    return in_order(rows, distances, k, n_distances, state)
 
 
 @compiled
@@ -197,7 +221,7 @@ def scan_within(
                 if not block_hits(planes, begin * n_planes, n_planes, spread_out, limits, hits):
                     continue
                 if found + TOGETHER * LANES > len(rows):
-                    asked, rows, distances = _longer(asked), _longer(rows), _longer(distances)
+                    asked, rows, distances = longer(asked), longer(rows), longer(distances)
                 for place in range(min(TOGETHER, n_queries - first)):
                     inside = hits[place]
                     while inside:
@@ -210,8 +234,8 @@ def scan_within(
     return asked[:found], rows[:found], distances[:found]
 
 
-@inlined
-def _longer(array: Any) -> Any:
+@allocating
+def longer(array: Any) -> Any:
     """A copy with room for more: twice as long, and a block's worth of every query."""
     longer = np.empty(2 * len(array) + TOGETHER * LANES, dtype=array.dtype)
     longer[: len(array)] = array

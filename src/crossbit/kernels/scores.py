@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossbit.errors import DataError, WidthError
-from crossbit.kernels.compilation import Bytes, Rows, compiled, inlined
+from crossbit.kernels.compilation import Bytes, Rows, allocating, compiled
 from crossbit.kernels.search import Kept, as_bytes, flags_of, over_blocks
 
 Floats = NDArray[np.float32]
@@ -36,7 +36,7 @@ def byte_tables(queries: Floats) -> Floats:
     return tables
 
 
-@inlined
+@allocating
 def _best(rows: Rows, scores: Floats, n: int, k: int) -> int:
     """Put the k highest of n scores first, highest first, ties by lower row; says how many there are."""
     order = np.argsort(-scores[:n], kind="mergesort")[:k]

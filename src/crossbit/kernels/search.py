@@ -84,10 +84,15 @@ def _scanned(
     queries: Bytes, codes: Bytes, flags: Bytes, radius: int, threads: int
 ) -> list[tuple[Rows, Rows, Distances]]:
     """What the compiled loop finds within a radius, a block at a time: query numbers, rows, distances."""
-    from crossbit.kernels.scan import scan_within  # noqa: PLC0415 - brings the compiler, which is slow to import
+    from crossbit.kernels.lone import LONE_BYTES, within_few  # noqa: PLC0415 - brings the compiler, slow to import
+    from crossbit.kernels.scan import scan_within  # noqa: PLC0415
+
+    much = not len(flags) or 4 * int(np.count_nonzero(flags)) > len(flags)
+    few = len(queries) <= _FEW and queries.shape[1] in LONE_BYTES and much
 
     def part(some: slice, start: int, stop: int) -> tuple[Rows, Rows, Distances]:
-        asked, rows, distances = scan_within(queries[some], codes, flags, start, stop, radius)
+        scan = within_few if few else scan_within
+        asked, rows, distances = scan(queries[some], codes, flags, start, stop, radius)
         return asked + some.start, rows, distances
 
     return [one for block in over_blocks(part, len(queries), len(codes), threads) for one in block]

@@ -28,6 +28,7 @@ METHODS: dict[str, str] = {
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "cirh": "crossbit.methods.cirh:CIRH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "ugach": "crossbit.methods.ugach:UGACH",
     "ucch": "crossbit.methods.ucch:UCCH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",

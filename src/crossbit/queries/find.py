@@ -35,13 +35,18 @@ def find_queries(place: Path) -> Queries | None:
 
 
 def query_encoder(
-    hasher: Hasher, modality: str, place: Path | None = None, vocabulary: Vocabulary | None = None
+    hasher: Hasher,
+    modality: str,
+    place: Path | None = None,
+    vocabulary: Vocabulary | None = None,
+    encoder: Encoder | None = None,
 ) -> Encoder:
     """The encoder that makes queries of a modality ("image" or "text") for a hasher.
 
-    It is the vocabulary given or the hasher's own, the export at `place` (see `export_place`), the encoder that was
-    tuned with the hasher and lies there, or a packaged encoder; the last two need torch. It is the first of these that
-    has the fingerprint that the hasher names, so that queries are encoded as the data was.
+    It is the one given as `encoder`, which must have the fingerprint that the hasher names. Else it is the vocabulary
+    given or the hasher's own, the export at `place` (see `export_place`), the encoder that was tuned with the hasher
+    and lies there, or a packaged encoder; the last two need torch. It is the first of these that has the fingerprint
+    that the hasher names, so that queries are encoded as the data was.
 
     Raises MismatchError where none has, FileFormatError for a damaged export, and MissingExtraError, with what to
     run, where it needs what is not installed.
@@ -51,6 +56,9 @@ def query_encoder(
         raise MismatchError(
             f"This hasher was fitted on features from a file, so crossbit cannot encode new {_WHAT[modality]} for it."
         )
+    if encoder is not None:
+        _check_fingerprint(encoder, fingerprint, modality)
+        return encoder
     if vocabulary is not None and vocabulary.fingerprint() == fingerprint:
         return vocabulary
     if hasher.vocabulary and modality == "text":
@@ -59,10 +67,18 @@ def query_encoder(
     exported = queries is not None and queries.encoders.get(modality) == fingerprint
     if queries is not None and exported and _is_installed("onnxruntime"):
         return queries.encoder(modality)
-    encoder = encoders.encoder_of(fingerprint, encoder=None if place is None else find_tuned(fingerprint, place))
+    found = encoders.encoder_of(fingerprint, encoder=None if place is None else find_tuned(fingerprint, place))
     if not _is_installed("torch"):
         raise MissingExtraError(_needed(modality, exported), "query" if exported else "train")
-    return encoder
+    return found
+
+
+def _check_fingerprint(encoder: Encoder, fingerprint: str, modality: str) -> None:
+    if encoder.fingerprint() != fingerprint:
+        raise MismatchError(
+            f"The hasher was fitted on {modality} features of {fingerprint}; the encoder given is "
+            f"{encoder.fingerprint()}. Name the encoder it was fitted with, with the files of that time."
+        )
 
 
 def _needed(modality: str, exported: bool) -> str:

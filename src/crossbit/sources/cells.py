@@ -18,6 +18,9 @@ from crossbit.sources.record import Value
 MAX_TEXT = 1 << 20
 """The longest text of one item, in characters."""
 
+MOST_CAPTIONS = 1000
+"""The most captions that one item has."""
+
 _WRITTEN = ("raw", "caption", "text", "sentence", "value")  # where a caption that is a record of its own has its words
 
 
@@ -77,6 +80,15 @@ def texts_of(cell: Any) -> tuple[str, ...]:
         except UnicodeDecodeError as error:
             raise DataError(f"its text is no UTF-8 ({error.reason} at byte {error.start})") from error
     return (text_of(str(cell)).strip(),)
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """The captions of a text file: one a line, without blank lines and repetitions; "" alone where it says nothing.
+
+    A file of more than 1,000 lines is prose and one text.
+    """
+    lines = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    return (text.strip(),) if not lines or len(lines) > MOST_CAPTIONS else lines
 
 
 def text_of(text: str) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from crossbit.errors import DataError
-from crossbit.sources.cells import metadata_of, tags_of, texts_of
+from crossbit.sources.cells import lines_of, metadata_of, tags_of, texts_of
 from crossbit.sources.columns import TAGS, TEXT
 from crossbit.sources.content import files_fingerprint
 from crossbit.sources.places import ENDINGS, MAX_BYTES, Root
@@ -22,7 +22,7 @@ _LARGEST_TEXT = 1 << 20  # bytes of a caption or a description
 class FolderSource:
     """Pictures with captions: photo.jpg with photo.txt, and with photo.json where there is one, as img2dataset writes.
 
-    The whole text file is one caption. A picture without a text file is an item without text, a text file without a
+    Each line of a text file is a caption. A picture without a text file is an item without text, a text file without a
     picture an item without picture. Hidden files and folders are left out; links are followed where they stay in the
     folder. Ids are paths below the folder. root: the folder that no link may leave.
     """
@@ -63,11 +63,11 @@ class FolderSource:
         problem = ""
         try:
             if not is_picture:
-                return Record(name, None, (self._text(path, "it"),))
+                return Record(name, None, lines_of(self._text(path, "it")))
             self._check(path)
             caption = path.with_suffix(".txt")
             if caption.exists():
-                texts = (self._text(caption, f"its caption {caption.name}"),)
+                texts = lines_of(self._text(caption, f"its caption {caption.name}"))
             beside, tags, metadata = self._description(path.with_suffix(".json"))
             texts = texts or beside
         except DataError as error:

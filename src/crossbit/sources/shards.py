@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crossbit.errors import DataError, FileFormatError
-from crossbit.sources.cells import metadata_of, tags_of, texts_of
+from crossbit.sources.cells import lines_of, metadata_of, tags_of, texts_of
 from crossbit.sources.columns import Columns
 from crossbit.sources.content import common_folder, files_fingerprint
 from crossbit.sources.folder import described
@@ -84,7 +84,8 @@ class ShardSource:
         tags: tuple[str, ...] = ()
         metadata: dict[str, Value] = {}
         try:
-            texts = next((texts_of(sample.parts[end]) for end in _TEXT if end in sample.parts), ())
+            written = next((texts_of(sample.parts[end]) for end in _TEXT if end in sample.parts), ())
+            texts = tuple(line for text in written for line in lines_of(text))
             beside, tags, metadata = self._described(sample)
             texts = beside if self.columns.text or not texts else texts
             if not problem and picture is None and not any(texts) and not tags:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossbit.errors import DataError
-from crossbit.sources.cells import metadata_of, picture_of, tags_of, text_of, texts_of
+from crossbit.sources.cells import MOST_CAPTIONS, metadata_of, picture_of, tags_of, text_of, texts_of
 from crossbit.sources.columns import Columns
 from crossbit.sources.content import common_folder, files_fingerprint
 from crossbit.sources.places import Root
@@ -130,7 +130,7 @@ class TableSource:
             if not waiting:
                 first, key = number, own
             # Captions beyond what an item can hold are not gathered: a file of one path must not fill the memory.
-            if len(waiting) < _MOST_ROWS:
+            if len(waiting) < MOST_CAPTIONS:
                 waiting.append(row)
             end = number + 1
         if waiting:
@@ -195,7 +195,6 @@ class TableSource:
                     yield from texts_of(row.get(column))
 
 
-_MOST_ROWS = 1000  # captions of one item
 _LONGEST_ID = 1000  # characters
 
 
