@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,9 +14,9 @@ from crossbit.errors import SettingsError
 from crossbit.graph_convolution import GraphConvolution, crossed_graph, normalised_adjacency
 from crossbit.method import Paper
 from crossbit.neighbour_graphs import FusedCosines, row_floors
-from crossbit.nets import HashNet
+from crossbit.nets import HashNet, Standardise
 from crossbit.objectives import reconstruction
-from crossbit.pairs import PairedFeatures
+from crossbit.pairs import Features, PairedFeatures
 from crossbit.training import Batch, DeepMethod, Objective
 
 
@@ -32,7 +33,9 @@ class CIRH(DeepMethod):
     Departures: the two stages alternate by batch, not by epoch (they share no weights; B is that of the same batch);
     the neighbours kept are a share of the training pairs (the code keeps 2,000 of 5,000), found without holding the
     n x n table; the graph's second form is made symmetric by the mean with its transpose; a node pair across the
-    modalities is read out as the mean of its two nodes; inputs are unit rows. The released code takes the graph's
+    modalities is read out as the mean of its two nodes; the joint network reads unit rows, the hash functions rows
+    that are centred and of length 1 on average; the text network's units are a setting, since text features may be
+    few. The released code takes the graph's
     rows by their place in the shuffled order instead of by pair when it trains the hash functions, so a wrong part of
     the graph supervises them: `similarity_rows = "place"`.
     """
@@ -55,7 +58,8 @@ class CIRH(DeepMethod):
     keep: float = 0.01  # beta: weight of the graph's reconstruction by the hash functions
     similarity_rows: Literal["pair", "place"] = "pair"  # which rows of the graph teach; "place" as released
     joint_hidden: int = 512  # units of the joint network
-    hidden: int = 4096  # units of the image network; the text network has as many as text features
+    hidden: int = 4096  # units of the image network
+    hidden_text: int = 1386  # units of the text network: as many as the published text features
     dropout: float = 0.3  # of the hash functions' hidden units
     batch_size: int = 512
     epochs: int = 60
@@ -70,14 +74,14 @@ class CIRH(DeepMethod):
 
     def networks(self, pairs: PairedFeatures) -> tuple[HashNet, HashNet]:
         """One hidden layer each; the last layers start from N(0, 1)."""
-        d_text = pairs.text.shape[1]
-        return self.network(pairs.image.shape[1], self.hidden), self.network(d_text, d_text)
+        return self.network(pairs.image, self.hidden), self.network(pairs.text, self.hidden_text)
 
-    def network(self, d: int, hidden: int) -> HashNet:
-        """Linear, ReLU, dropout, linear, on unit rows."""
-        last = nn.Linear(hidden, self.n_bits)
+    def network(self, features: Features, hidden: int) -> HashNet:
+        """Linear, ReLU, dropout, linear, on rows centred and of length 1 on average."""
+        d, scaled, last = features.shape[1], Standardise(features, whiten=False), nn.Linear(hidden, self.n_bits)
+        scaled.scale /= math.sqrt(d)
         nn.init.normal_(last.weight)
-        return HashNet(nn.Linear(d, hidden), nn.ReLU(), nn.Dropout(self.dropout), last, normalise=True)
+        return HashNet(scaled, nn.Linear(d, hidden), nn.ReLU(), nn.Dropout(self.dropout), last)
 
     def optimiser(self, image: HashNet, text: HashNet, objective: Objective) -> torch.optim.Optimizer:
         """Adam, one rate for the joint network and one for the hash functions."""
