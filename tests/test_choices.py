@@ -22,7 +22,7 @@ def chosen(rule: str) -> dict[str, Any]:
     return json.loads((BENCHMARKS / "choices" / f"{rule}.json").read_text())
 
 
-@pytest.mark.parametrize("rule", ["graph", "settings", "walk"])
+@pytest.mark.parametrize("rule", ["graph", "settings"])
 def test_a_record_says_on_what_and_with_what_it_was_made(rule: str) -> None:
     record = chosen(rule)
     assert record["data"] == DATA
@@ -64,14 +64,6 @@ def test_every_step_followed_the_rule() -> None:
         assert json.dumps(step["chosen"]) == best, step["setting"]
         current = current | {outer: current[outer] | {inner: json.loads(best)} if inner else json.loads(best)}
     assert current == record["chosen"]
-
-
-def test_the_walk_stays_at_the_usual_length_and_the_rule_tried_on_it_is_told() -> None:
-    """The rule found no length: the shorter, the better, down to the shortest tried (docs/results.md says so)."""
-    means = chosen("walk")["mean"]
-    lengths = sorted(means, key=float)
-    assert sorted(means, key=means.__getitem__) == lengths[::-1]
-    assert KDCMH().walk == 0.99
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -20,6 +20,8 @@ from crossbit.encoders.hub_open_clip import picture_preparation as open_clip_pre
 from crossbit.encoders.hub_timm import load_pictures as load_timm
 from crossbit.encoders.hub_timm import picture_preparation as timm_preparation
 from crossbit.errors import CrossbitError, FileFormatError, MismatchError, MissingExtraError, SettingsError
+from crossbit.hasher import Hasher, HashFunction, Layer
+from crossbit.queries import Queries, export_queries
 from crossbit.sources import Record
 
 TEXTS = ["a red apple", "pear", "", "a b c d e f g h", "?!"]
@@ -158,6 +160,34 @@ def test_features_are_those_of_sentence_transformers(sentences: Path) -> None:
     assert writer.width == expected.shape[1] == 16
     assert np.allclose(encoded[[0, 1, 3]], expected[[0, 1, 3]], atol=1e-6)
     assert not encoded[[2, 4]].any()
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_an_export_gives_the_features_and_codes_of_transformers(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    name = f"hub:transformers/{request.getfixturevalue(kind)}"
+    painter, writer = load_image_encoder(name), load_text_encoder(name)
+    made = np.random.default_rng(0).normal(size=(2, painter.width, 20)).astype(np.float32)
+    image, text = (HashFunction((Layer(weight, np.zeros(20, np.float32), "linear"),)) for weight in made)
+    hasher = Hasher(image, text).with_encoders(image=painter.fingerprint(), text=writer.fingerprint())
+    with pytest.raises(MismatchError, match=r"neither a folder here nor|is not on this machine"):
+        export_queries(hasher, tmp_path / "query")
+    exported = export_queries(hasher, tmp_path / "query", named={"image": painter, "text": writer})
+    assert exported.left_out == {}
+    queries = Queries.open(tmp_path / "query")
+    texts = [*TEXTS, "a b " * 30]
+    for encoder, own, items in (
+        (queries.encoder("image"), painter, PICTURES),
+        (queries.encoder("text"), writer, texts),
+    ):
+        ours, theirs = encoder.encode(items).features, own.encode(items).features  # type: ignore[arg-type]
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        encode = hasher.encode_images if own is painter else hasher.encode_texts
+        assert (encode(ours).bits() == encode(theirs).bits()).mean() >= 0.99
+    assert all(side.agreement["bits_by_graph"] >= 0.99 for side in exported.manifest.sides.values())
 
 
 def test_a_hub_encoder_goes_through_a_stream(clip: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from crossbit.testing import planted_pairs, run_without_torch
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "crossbit"
 LEARNED_WITH_TORCH = {
     *("checkpoint", "diffusion", "distillation", "nets", "objectives", "similarity", "student", "taught", "training"),
+    *("affinity_losses", "graph_convolution", "memory_bank", "neighbour_graphs", "neighbours", "tanh_net"),
     "pixels",
 }
 

@@ -10,7 +10,8 @@ import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
 from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
-from crossbit.cli.options import AsJson, Data, DataSeed, DropDuplicates, HasherFile, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.judge import judge_files
+from crossbit.cli.options import AsJson, DataSeed, DropDuplicates, KnownImageEncoder, KnownTextEncoder
 from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.datasets import Reading
 from crossbit.errors import SettingsError
@@ -18,12 +19,24 @@ from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationPr
 from crossbit.evaluation import evaluate as measure
 from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
+from crossbit.judging.arrays import SUFFIXES, is_arrays
+
+ArrayName = Annotated[str | None, typer.Option(metavar="NAME", help="The name of this array in CODES.")]
 
 
 @reads_source
 def evaluate(
-    hasher: HasherFile,
-    data: Data,
+    hasher: Annotated[
+        Path,
+        typer.Argument(
+            help="A hasher file, as crossbit fit writes it; or a file of codes and labels from any tool.",
+            metavar="HASHER|CODES",
+        ),
+    ],
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the hasher is scored on; after CODES, further files of codes.", metavar="[DATA]"),
+    ] = None,
     protocol: Annotated[str, typer.Option(help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}.")] = "PALL,P50",
     teacher: Annotated[
         Path | None, typer.Option(help="Another hasher file: how far the codes keep its order is told too.")
@@ -37,19 +50,76 @@ def evaluate(
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
     reading: Reading = EVERYTHING,
+    query_codes: ArrayName = None,
+    database_codes: ArrayName = None,
+    image_query: ArrayName = None,
+    text_query: ArrayName = None,
+    image_database: ArrayName = None,
+    text_database: ArrayName = None,
+    query_labels: ArrayName = None,
+    database_labels: ArrayName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a hasher on DATA with labels.
+    """Score a hasher on DATA with labels, or judge codes from any tool.
 
     The query rows of DATA search its database rows, pictures in texts (I2T) and texts in pictures (T2I). The scores
     are mean average precisions, each with the id of its protocol: only scores with one id can be compared. The seed
     also draws the pairs on which the agreement with a teacher is measured.
+
+    CODES is .npz, .npy, .mat, .h5, .csv or .tsv, one file or several, with codes in {-1, 1}, {0, 1}, real values or
+    packed bytes, and labels. Told are all conventions of mAP with best, expected and worst ties, signs of collapse
+    and warnings. Names that released codes use (qB_img, rB_txt, retrieval_L, ...) are known; the eight options from
+    --query-codes on name arrays that are called otherwise.
     """
-    protocols = tuple(with_ties(one, ties) for one in protocols_named(protocol).values())
+    if is_arrays(hasher):
+        named = {
+            "query_codes": query_codes,
+            "database_codes": database_codes,
+            "image_query": image_query,
+            "text_query": text_query,
+            "image_database": image_database,
+            "text_database": text_database,
+            "query_labels": query_labels,
+            "database_labels": database_labels,
+        }
+        judge_files([hasher, *map(Path, data or ())], named, as_json=as_json)
+        return
+    if data is None or len(data) != 1:
+        raise SettingsError(
+            f"A hasher is evaluated on one DATA; got {', '.join(data or ()) or 'none'}. Files of codes from any tool "
+            f"end in {', '.join(SUFFIXES)}."
+        )
+    _evaluate_hasher(
+        hasher,
+        data[0],
+        tuple(with_ties(one, ties) for one in protocols_named(protocol).values()),
+        teacher,
+        split,
+        drop_duplicates,
+        seed,
+        (text_encoder, image_encoder),
+        reading,
+        as_json,
+    )
+
+
+def _evaluate_hasher(
+    hasher: Path,
+    data: str,
+    protocols: tuple[EvaluationProtocol, ...],
+    teacher: Path | None,
+    split: Path | None,
+    drop_duplicates: bool,
+    seed: int | None,
+    named: tuple[str | None, str | None],
+    reading: Reading,
+    as_json: bool,
+) -> None:
+    """The scores of a hasher. named: the text and the image encoder that the person names."""
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
-        encoders = encoders_for(loaded, text_encoder, image_encoder, hasher)
+        encoders = encoders_for(loaded, *named, hasher)
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, reading=reading, **encoders)
         check_encoders(loaded, dataset)
         rows = dataset.split if split is None else read_split(split).rows_of(dataset.pairs)

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.options import AsJson
+from crossbit.cli.options import AsJson, KnownImageEncoder, KnownTextEncoder
 from crossbit.cli.places import check_folder_place, own_command
+from crossbit.cli.queries import Named
 from crossbit.collection import Collection
 from crossbit.collection.manifest import is_collection
 from crossbit.encoders.tuned import TunedEncoder, find_tuned
@@ -30,6 +31,8 @@ def export(
             "the file HASHER.",
         ),
     ] = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Write what encodes queries as ONNX: then asking needs no torch and starts sooner.
@@ -42,8 +45,10 @@ def export(
     began = time.perf_counter()
     with when_stopped(f"Nothing was exported; what stood at {folder} before is untouched."):
         hasher = _hasher(path)
+        given = Named(text_encoder, image_encoder)
+        named = {side: encoder for side in ("image", "text") if (encoder := given.encoder(side)) is not None}
         with progress_shown() as progress:
-            exported = export_queries(hasher, folder, progress, tuned=_tuned(hasher, path))
+            exported = export_queries(hasher, folder, progress, tuned=_tuned(hasher, path), named=named)
     if as_json:
         show_json(_result(exported, folder, time.perf_counter() - began))
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -31,16 +32,33 @@ def remove(
     show(f"{collection}: {removed} items removed; {len(opened)} are left.")
 
 
-def compact(collection: CollectionFolder, as_json: AsJson = False) -> None:
+def compact(
+    collection: CollectionFolder,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Then build the engine that searches the codes: auto (by size and recall), exact, ivf, pruned, prefix."
+        ),
+    ] = None,
+    recall: Annotated[
+        float,
+        typer.Option(help="With --engine auto, ivf or prefix: the share of the nearest codes that must be found."),
+    ] = 1.0,
+    as_json: AsJson = False,
+) -> None:
     """Put a collection's segments together and drop what was removed. Searches go on meanwhile."""
     with when_stopped("The collection is as it was."):
         opened = Collection.open(collection)
         before = len(opened.manifest.segments)
         opened.compact()
+        built = [] if engine is None else opened.build_engines(cast(Any, engine), target_recall=recall)
     if as_json:
-        show_json({"collection": str(collection), "n": len(opened), "segments_before": before})
+        engines = [{key: value for key, value in asdict(one).items() if key != "segment"} for one in built]
+        show_json({"collection": str(collection), "n": len(opened), "segments_before": before, "engines": engines})
         return
     show(f"{collection}: {len(opened)} items in one segment; there were {before} and a log.")
+    for one in built:
+        show(f"{one.modality} codes: {one.engine}, recall {one.recall:.3f}: {one.reason}.")
 
 
 def check(

@@ -3,6 +3,7 @@
 from crossbit.collection.additions import Added
 from crossbit.collection.block import Modality
 from crossbit.collection.check import Problem, check_collection
+from crossbit.collection.engines import BuiltEngine
 from crossbit.collection.hits import Hit
 from crossbit.collection.items import Items
 from crossbit.collection.migrate import FeaturesOf, Migrated
@@ -13,6 +14,7 @@ from crossbit.collection.thumbnails import small_picture
 
 __all__ = [
     "Added",
+    "BuiltEngine",
     "Collection",
     "FeaturesOf",
     "Hit",

@@ -11,6 +11,7 @@ import numpy as np
 from crossbit.codes import Codes
 from crossbit.collection.block import MODALITIES
 from crossbit.collection.changes import apply_records
+from crossbit.collection.engines import damaged_engines
 from crossbit.collection.ids import hash_ids
 from crossbit.collection.items import FIXED
 from crossbit.collection.log import read_log
@@ -22,6 +23,8 @@ from crossbit.encoders import load_vocabulary
 from crossbit.errors import CrossbitError, FileFormatError
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress, Step, silent
+
+_PASSED_OVER = "it is not whole, and searches compare in full without it; delete it, or build it again"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def check_collection(path: Path, progress: Progress = silent) -> list[Problem]:
         except CrossbitError as error:
             return [Problem(MANIFEST, str(error))]
         return []
-    return [*_hasher_problems(path, manifest), *_content_problems(path, manifest, progress)]
+    engines = [Problem(f"{place.parent.name}/{place.name}", _PASSED_OVER) for place in damaged_engines(path)]
+    return [*_hasher_problems(path, manifest), *_content_problems(path, manifest, progress), *engines]
 
 
 def _hasher_problems(path: Path, manifest: Manifest) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from crossbit.collection.batches import Batches
 from crossbit.collection.changes import apply_records
 from crossbit.collection.check import check_collection, listed_twice, segment_problems
 from crossbit.collection.commit import Part, clear_leftovers, commit, write_segment
+from crossbit.collection.engines import damaged_engines
 from crossbit.collection.ids import IdTable, hash_ids
 from crossbit.collection.items import FIXED
 from crossbit.collection.lock import writer_lock
@@ -36,6 +37,9 @@ def repair_collection(path: Path, patience: float = 5.0) -> list[str]:
     with writer_lock(path, "repair", patience):
         told: list[str] = []
         _mend_manifest(path, told)
+        for place in damaged_engines(path):
+            place.unlink()
+            told.append(f"{place.parent.name}/{place.name} was damaged and is deleted: codes are compared in full.")
         if not check_collection(path):
             return told
         _Repair(path, told).run()

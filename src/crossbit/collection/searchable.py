@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from crossbit import __version__
 from crossbit.codes import Codes
 from crossbit.collection.additions import Added, IfExists
-from crossbit.collection.block import Modality
+from crossbit.collection.block import MODALITIES, Modality
 from crossbit.collection.build import build_folder
 from crossbit.collection.commit import commit, new_mark, write_hasher, write_segment
+from crossbit.collection.engines import BuiltEngine, EngineName, build_engine, forget_engines
 from crossbit.collection.ids import Rows, id_column
 from crossbit.collection.items import Items
 from crossbit.collection.manifest import Manifest
@@ -205,6 +206,28 @@ class Collection(Reader):
             removed = any(entry.removed for entry in state.manifest.segments)
             if state.place.number or removed or len(state.manifest.segments) > 1:
                 self._writer.put_together(0)
+
+    def build_engines(self, engine: EngineName = "auto", *, target_recall: float = 1.0) -> list[BuiltEngine]:
+        """Choose an engine for each segment on disk, build it and keep it in the folder `engines`; say why each.
+
+        engine: "auto" goes by the size and the recall asked for (`choose_engine`); "exact" keeps none; "ivf" is
+        approximate (needs faiss), so is "prefix", for codes of which the first half is a code of its own (KDCMH's
+        `prefixes`); "pruned" is exact. target_recall: the share of the nearest that must be found.
+
+        Codes are searched so from then on, here and wherever the collection is opened. Compact before, so that there
+        is one segment: what is added later is compared in full until engines are built again, and so is a segment
+        that `compact` or later additions put together with others. Raises SettingsError, MissingExtraError.
+        """
+        with self._writer.changing("build engines"):
+            built = []
+            segments = [segment for segment in self.snapshot.segments if segment.name]
+            for segment in segments:
+                for modality in MODALITIES:
+                    codes, rows = Codes(segment.codes[modality], self.n_bits), segment.rows[modality]
+                    built.append(build_engine(self.path, segment.name, modality, codes, rows, engine, target_recall))
+                segment.forget_indexes()
+            forget_engines(self.path, {segment.name for segment in segments})
+            return built
 
     def migrate(
         self,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.batches import WHAT_TO_DO, Batches
 from crossbit.collection.block import MODALITIES, Block, Kept, Modality, Packed, Real, present_in
+from crossbit.collection.engines import kept_engine
 from crossbit.collection.filters import as_places, booleans
 from crossbit.collection.ids import Hashes, IdTable, Rows, hash_ids
 from crossbit.collection.items import conform
@@ -32,7 +33,7 @@ class Segment:
 
     items: their columns. ids: from id to row. codes: by modality, those of the items that have it. rows: by modality,
     which items these are, ascending; None where all have it, so that it takes no memory. features: by modality, (m, d)
-    float32, where they are stored.
+    float32, where they are stored. collection: the folder in which engines may be kept for it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Segment:
     codes: Mapping[Modality, Packed]
     rows: Mapping[Modality, NDArray[np.int64] | None]
     features: Mapping[Modality, Real] = field(default_factory=dict)
+    collection: Path | None = None
     _indexes: dict[Modality, Index] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,8 +71,16 @@ class Segment:
         with self._lock:
             if modality not in self._indexes:
                 codes = Codes(self.codes[modality], self.n_bits)
-                self._indexes[modality] = index_over(codes, self.rows[modality])
+                kept = None
+                if self.collection is not None:
+                    kept = kept_engine(self.collection, self.name, modality, codes)
+                self._indexes[modality] = kept or index_over(codes, self.rows[modality])
             return self._indexes[modality]
+
+    def forget_indexes(self) -> None:
+        """Make the indexes anew at their next use, for another engine was built."""
+        with self._lock:
+            self._indexes.clear()
 
     def find(self, names: pa.Array, hashes: Hashes, dead: Kept | None) -> Rows:
         """The rows of the items with these ids (n,); -1 where there is none or it is removed (dead)."""
@@ -177,7 +187,7 @@ def open_segment(folder: Path, entry: SegmentEntry, n_bits: int) -> Segment:
         if f"{modality}-features.npy" in entry.files:
             features[modality] = _array(folder / f"{modality}-features.npy", np.float32, (m, -1))
     ids = IdTable(_array(folder / ID_HASHES, np.uint64, (entry.n,)), _array(folder / ID_ROWS, np.uint32, (entry.n,)))
-    return Segment(entry.name, n_bits, Batches.open(folder / ITEMS, entry.n), ids, codes, rows, features)
+    return Segment(entry.name, n_bits, Batches.open(folder / ITEMS, entry.n), ids, codes, rows, features, folder.parent)
 
 
 def _array(path: Path, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -58,7 +58,7 @@ def _edge(size: Any) -> int:
 
 def load_pictures(folder: Path) -> tuple[Forward, int]:
     """What computes image features in the space shared with texts, and their number."""
-    torch, model = _model(folder)
+    torch, model = load_model(folder)
 
     def forward(values: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -70,7 +70,22 @@ def load_pictures(folder: Path) -> tuple[Forward, int]:
 
 def load_texts(folder: Path) -> tuple[Forward, int]:
     """What computes text features in the space shared with pictures, and their number."""
-    torch, model = _model(folder)
+    torch, model = load_model(folder)
+    split = tokenizer_of(folder, model)
+
+    def forward(texts: list[str]) -> NDArray[np.float32]:
+        tokens = split(texts)
+        known = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
+        if model.config.model_type == "siglip":
+            known.pop("attention_mask", None)
+        with torch.inference_mode():
+            return _rows(model.get_text_features(**known))
+
+    return forward, _width(model)
+
+
+def tokenizer_of(folder: Path, model: Any) -> partial[Any]:
+    """What makes tokens of texts, cut and filled as the model was trained; its `func` is the tokenizer itself."""
     from transformers import AutoTokenizer  # noqa: PLC0415 - an optional package, loaded with the weights
 
     try:
@@ -82,17 +97,7 @@ def load_texts(folder: Path) -> tuple[Forward, int]:
     length = int(model.config.text_config.max_position_embeddings)
     # SigLIP reads the text's meaning at the last place, so it was trained with every place filled.
     padding = "max_length" if model.config.model_type == "siglip" else True
-    split = partial(tokenizer, padding=padding, truncation=True, max_length=length, return_tensors="pt")
-
-    def forward(texts: list[str]) -> NDArray[np.float32]:
-        tokens = split(texts)
-        known = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
-        if model.config.model_type == "siglip":
-            known.pop("attention_mask", None)
-        with torch.inference_mode():
-            return _rows(model.get_text_features(**known))
-
-    return forward, _width(model)
+    return partial(tokenizer, padding=padding, truncation=True, max_length=length, return_tensors="pt")
 
 
 def _rows(given: Any) -> NDArray[np.float32]:
@@ -106,7 +111,7 @@ def _width(model: Any) -> int:
     return int(config.projection_dim if config.model_type == "clip" else config.text_config.projection_size)
 
 
-def _model(folder: Path) -> tuple[Any, Any]:
+def load_model(folder: Path) -> tuple[Any, Any]:
     """torch and the model in evaluation mode, from safetensors alone; every weight must be in the files."""
     kind = read_json(folder / "config.json").get("model_type")
     if kind not in KINDS:

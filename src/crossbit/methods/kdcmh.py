@@ -70,12 +70,11 @@ class KDCMH(TaughtMethod):
     (`contrast`); the student's networks are regularised and learned with AdamW (`networks_as`).
 
     Defaults: `image_weight` is found for every fit (`image_weight_of`). Rules without labels, on training rows alone
-    (benchmarks/choose_defaults.py), chose `neighbours`, `edge_power`, the teacher's code length and epochs,
-    `teacher_slope`, `teacher_share` and of the student `hidden`, `batch_size`, `epochs`, `learning_rate`,
-    `alpha_growth`, the dropouts, `emphasis`, `contrast` and `temperature`. Neutral or usual values have `mu`, `within`,
-    `teacher_weights` and `weight_decay`. Set by hand, with scores of earlier variants in view, are `walk`, at the
-    value usual in diffusion (Zhou et al., NIPS 2003), the teacher's hidden units and that it is guided. All are the
-    same for all data and code lengths.
+    (benchmarks/choose_defaults.py), chose `neighbours`, `edge_power`, `walk`, of the teacher the code length, the
+    hidden units, the epochs and that it is guided, `teacher_slope`, `teacher_share` and of the student `hidden`,
+    `batch_size`, `epochs`, `learning_rate`, `alpha_growth`, the dropouts, `emphasis`, `contrast` and `temperature`.
+    Neutral or usual values have `mu`, `within`, `teacher_weights` and `weight_decay`. All are the same for all data
+    and code lengths.
     The report of a fit tells, without labels, the trust in images that was found (`image_weight`) and how far the
     codes keep the teacher's order of the training pairs (`teacher_agreement`);
     `crossbit.evaluation.code_monitors` tells how the codes came out.
@@ -93,7 +92,7 @@ class KDCMH(TaughtMethod):
     teacher_share: float = 0.5  # share of the teacher in the similarity that is diffused; 0: raw features alone
     neighbours: int = 100  # k of the neighbour graph
     edge_power: float = 8.0  # edges weigh similarity to this power: near neighbours lead the walk
-    walk: float = 0.99  # probability that the walk goes on
+    walk: float = 0.9  # probability that the walk goes on
     whole_up_to: int = 10_000  # more pairs than this: compared with landmarks only
     n_landmarks: int = 2048
     spread_left: float = 2.0  # "distribution": unlike below mode - this * left spread

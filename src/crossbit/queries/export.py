@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from crossbit import __version__
+from crossbit.encoders import Encoder
 from crossbit.encoders.tuned import TunedEncoder
 from crossbit.errors import FileFormatError, MismatchError
 from crossbit.files import flush, write_whole
@@ -43,13 +44,19 @@ class Exported:
 
 
 def export_queries(
-    hasher: Hasher, folder: str | Path, progress: Progress = silent, *, tuned: TunedEncoder | None = None
+    hasher: Hasher,
+    folder: str | Path,
+    progress: Progress = silent,
+    *,
+    tuned: TunedEncoder | None = None,
+    named: Mapping[str, Encoder] | None = None,
 ) -> Exported:
     """Write the query side of a hasher as ONNX to a folder, whole or not at all; an export there is replaced.
 
     For each modality whose encoder is a network: a graph from prepared input to features, values and code, and the
     tokenizer of texts. What is written is first compared with the encoder itself. tuned: the image encoder, where it
-    was tuned with the hasher; `find_tuned` reads it.
+    was tuned with the hasher; `find_tuned` reads it. named: encoders of the hub by modality, where their files
+    are in a folder that the hasher cannot know.
 
     Raises MismatchError where no encoder of the hasher can be exported, MissingExtraError where torch, onnx,
     onnxscript or onnxruntime is not installed, FileFormatError where something else stands at `folder`, DataError
@@ -66,7 +73,7 @@ def export_queries(
         sides, encoders = {}, {}
         for done, modality in enumerate(wanted):
             progress(Step("export", done, len(wanted)))
-            source = traceable(hasher.encoders[modality], tuned)
+            source = traceable(hasher.encoders[modality], tuned, (named or {}).get(modality))
             encoders[modality] = source.encoder
             sides[modality] = _write_side(part, modality, source, getattr(hasher, modality))
         manifest = _manifest(part, hasher, sides)
@@ -88,7 +95,10 @@ def reasons_against(hasher: Hasher, tuned: TunedEncoder | None = None) -> dict[s
         elif fingerprint.startswith(_VOCABULARIES):
             reasons[modality] = f"{fingerprint} is a vocabulary, which needs no graph and no torch."
         elif not can_trace(fingerprint, tuned):
-            reasons[modality] = f"crossbit does not know how to export the encoder {fingerprint}."
+            reasons[modality] = (
+                f"crossbit does not know how to export the encoder {fingerprint}; of the hub it exports "
+                "hub:transformers."
+            )
     return reasons
 
 
