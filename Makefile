@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs site bench clean
 
 demo: $(STAMP)
 	$(BIN)/crossbit demo
@@ -24,6 +24,10 @@ check: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python benchmarks/tables.py --write
 	$(BIN)/python -m crossbit.cli.document > docs/.cli.md && mv docs/.cli.md docs/cli.md
+
+# The documents as a site, in site/; a warning is an error.
+site: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 # Measure what has no result yet (more than an hour from nothing), then rewrite the tables.
 bench: $(STAMP)

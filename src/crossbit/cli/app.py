@@ -15,6 +15,8 @@ from crossbit.cli.info import info
 from crossbit.cli.methods import methods
 from crossbit.cli.migrate import migrate
 from crossbit.cli.prepare import prepare
+from crossbit.cli.report import report
+from crossbit.cli.reproduce import reproduce
 from crossbit.cli.search import search
 from crossbit.cli.serve import serve
 from crossbit.cli.share import share
@@ -37,6 +39,8 @@ for _verb in (
     check,
     migrate,
     evaluate,
+    reproduce,
+    report,
     methods,
     info,
     share,

@@ -21,7 +21,7 @@ def prepare(
     source: Annotated[
         Path | None, typer.Option("--from", help="The folder with the unpacked downloads of the data set's own site.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The folder to write; by default one called NAME.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder to write; by default NAME-VARIANT.")] = None,
     variant: Annotated[str, typer.Option(help="One of the data set's variants; by default its first.")] = "",
     allow_counts: Annotated[
         list[str] | None,
@@ -50,7 +50,7 @@ def prepare(
             f"Say with --from where the unpacked files of {benchmark.title} are: {'; '.join(benchmark.files)}. They "
             f"come from {benchmark.page}."
         )
-    folder = out or Path(name)
+    folder = out or Path(f"{name}-{variant or next(iter(benchmark.variants))}")
     check_folder_place(folder)
     with when_stopped(f"{folder} is not whole; prepare it again."), progress_shown() as progress:
         written = prepare_benchmark(

@@ -37,12 +37,11 @@ def compact(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="Then build the engine that searches the codes: auto (by size and recall), exact, ivf, pruned, prefix."
+            help="Then build the engine that searches the codes: auto (by size and recall), exact, ivf, pruned."
         ),
     ] = None,
     recall: Annotated[
-        float,
-        typer.Option(help="With --engine auto, ivf or prefix: the share of the nearest codes that must be found."),
+        float, typer.Option(help="With --engine auto or ivf: the share of the nearest codes that must be found.")
     ] = 1.0,
     as_json: AsJson = False,
 ) -> None:

@@ -17,15 +17,10 @@ from crossbit.collection.block import MODALITIES, Modality
 from crossbit.collection.ids import Rows
 from crossbit.errors import FileFormatError, SettingsError
 from crossbit.files import flush
-from crossbit.index import Index, IvfIndex, PrefixIndex, PrunedIndex, choose_engine
+from crossbit.index import Index, IvfIndex, PrunedIndex, choose_engine
 
 FOLDER = "engines"
-_READERS: dict[str, Callable[[Path], Index]] = {
-    "ivf": IvfIndex.load,
-    "pruned": PrunedIndex.load,
-    "prefix": PrefixIndex.load,
-}
-EngineName = Literal["auto", "exact", "ivf", "pruned", "prefix"]
+EngineName = Literal["auto", "exact", "ivf", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def build_engine(
     if asked != "auto":
         engine, reason = asked, "it was asked for"
     recall = 1.0
-    for kind in _READERS:
+    for kind in ("ivf", "pruned"):
         place_of(path, name, modality, kind).unlink(missing_ok=True)
     if len(codes) and engine == "ivf":
         lists = IvfIndex.build(codes, rows, target_recall=target_recall)
@@ -61,12 +56,6 @@ def build_engine(
         reason += f"; {lists.settings.n_probe} of {lists.settings.n_lists} lists a query"
     elif len(codes) and engine == "pruned":
         PrunedIndex.build(codes, rows).save(place_of(path, name, modality, engine))
-    elif len(codes) and engine == "prefix":
-        prefixes = PrefixIndex.build(codes, rows, target_recall=target_recall)
-        prefixes.save(place_of(path, name, modality, engine))
-        assert prefixes.settings is not None  # there are codes
-        recall = prefixes.settings.recall
-        reason += f"; {prefixes.settings.candidates:,} candidates by {prefixes.settings.prefix_bits} bits a query"
     return BuiltEngine(name, modality, len(codes), engine, reason, recall)
 
 
@@ -77,7 +66,8 @@ def place_of(path: Path, name: str, modality: Modality, engine: str) -> Path:
 
 def kept_engine(path: Path, name: str, modality: Modality, codes: Codes) -> Index | None:
     """The engine that is kept for a segment's codes; None where there is none, or none that is whole and fits."""
-    for engine, load in _READERS.items():
+    readers: dict[str, Callable[[Path], Index]] = {"ivf": IvfIndex.load, "pruned": PrunedIndex.load}
+    for engine, load in readers.items():
         place = place_of(path, name, modality, engine)
         if place.is_file():
             try:
@@ -94,7 +84,7 @@ def damaged_engines(path: Path) -> list[Path]:
     found: list[Path] = []
     for place in sorted((path / FOLDER).glob("segment-*")):
         try:
-            _READERS[place.suffix[1:]](place)
+            (IvfIndex.load if place.suffix == ".ivf" else PrunedIndex.load)(place)
         except FileFormatError:
             found.append(place)
     return found

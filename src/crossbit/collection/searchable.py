@@ -211,8 +211,7 @@ class Collection(Reader):
         """Choose an engine for each segment on disk, build it and keep it in the folder `engines`; say why each.
 
         engine: "auto" goes by the size and the recall asked for (`choose_engine`); "exact" keeps none; "ivf" is
-        approximate (needs faiss), so is "prefix", for codes of which the first half is a code of its own (KDCMH's
-        `prefixes`); "pruned" is exact. target_recall: the share of the nearest that must be found.
+        approximate (needs faiss); "pruned" is exact. target_recall: the share of the nearest that must be found.
 
         Codes are searched so from then on, here and wherever the collection is opened. Compact before, so that there
         is one segment: what is added later is compared in full until engines are built again, and so is a segment

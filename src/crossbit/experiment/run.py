@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import resource
@@ -36,7 +37,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     pairs, split, method = dataset.pairs, dataset.split, job.method()
     presets, expected = job.experiment.protocols, expected_of(job, dataset)
     protocols = [PROTOCOLS[preset] for preset in presets]
-    details: dict[str, Any] = {"method": job.experiment.method, "note": job.experiment.note}
+    details = about_job(job, dataset)
     before, wall, cpu = peak_memory_mib(), time.perf_counter(), time.process_time()
     if method is None:
         measured = REFERENCES[job.experiment.method](pairs, split, protocols)
@@ -57,6 +58,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
         curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
         details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
+        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
             details["prefixes"] = {
@@ -74,9 +76,21 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
 
 
+def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
+    """What a result says of its job besides the numbers."""
+    return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
+
+
 def recalls(curves: Curves) -> dict[str, float]:
     """How often a query's own pair is among the first k, by k."""
     return {str(k): round(value, 6) for k, value in curves.pair_recall}
+
+
+def drawn(curves: Curves) -> dict[str, Any]:
+    """What plots need of one direction: precision among the first N, and precision and recall by radius."""
+    precision = [None if math.isnan(value) else round(value, 5) for value in curves.precision]
+    at = {str(n): round(value, 5) for n, value in curves.precision_at}
+    return {"precision_at": at, "precision": precision, "recall": [round(value, 5) for value in curves.recall]}
 
 
 def stored(scores: Scores, expected: Mapping[str, str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ METHODS: dict[str, str] = {
     "dsah": "crossbit.methods.dsah:DSAH",
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "cirh": "crossbit.methods.cirh:CIRH",
+    "agch": "crossbit.methods.agch:AGCH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
     "ucch": "crossbit.methods.ucch:UCCH",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, normalize
 
 from crossbit.errors import SettingsError
-from crossbit.graph_convolution import GraphConvolution, crossed_graph, normalised_adjacency
+from crossbit.joint_network import JointNetwork
 from crossbit.method import Paper
 from crossbit.neighbour_graphs import FusedCosines, row_floors
 from crossbit.nets import HashNet, Standardise
@@ -96,43 +96,6 @@ class CIRH(DeepMethod):
         return CIRHObjective(self, pairs)
 
 
-class JointNetwork(nn.Module):
-    """Both modalities of a batch and its graph to one relaxed code a pair, and back to the features."""
-
-    def __init__(self, method: CIRH, d_image: int, d_text: int) -> None:
-        super().__init__()
-        hidden, c = method.joint_hidden, method.n_bits
-        widths = {"image": d_image, "text": d_text}
-
-        def head(d: int) -> nn.Sequential:
-            return nn.Sequential(nn.Linear(d, c), nn.BatchNorm1d(c))
-
-        def encoder(d: int) -> nn.Sequential:
-            return nn.Sequential(nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
-
-        def decoder(d: int) -> nn.Sequential:
-            return nn.Sequential(nn.Linear(c, hidden), nn.ReLU(), nn.Linear(hidden, d))
-
-        self.encoders = nn.ModuleDict({side: encoder(d) for side, d in widths.items()})
-        self.graphs = nn.ModuleDict({side: GraphConvolution(hidden, hidden) for side in (*widths, "joint")})
-        self.heads = nn.ModuleDict({side: head(hidden) for side in (*widths, "joint")})
-        self.whole = head(3 * c)
-        self.decoders = nn.ModuleDict({side: decoder(d) for side, d in widths.items()})
-
-    def forward(self, image: Tensor, text: Tensor, graph: Tensor) -> dict[str, Tensor]:
-        """(b, d_image), (b, d_text), (b, b) -> the heads H_I, H_T, the code H, and both rebuilt feature rows."""
-        rows = {"image": image, "text": text}
-        nodes = {side: normalize(self.encoders[side](own)) for side, own in rows.items()}
-        own = normalised_adjacency(graph)
-        heads = {side: self.heads[side](torch.relu(self.graphs[side](own, nodes[side]))) for side in rows}
-        both = normalised_adjacency(crossed_graph(graph))
-        crossed = torch.relu(self.graphs["joint"](both, torch.cat([nodes["image"], nodes["text"]])))
-        joint = self.heads["joint"]((crossed[: len(graph)] + crossed[len(graph) :]) / 2)
-        code = torch.tanh(self.whole(torch.cat([heads["image"], joint, heads["text"]], dim=1)))
-        rebuilt = {f"rebuilt_{side}": self.decoders[side](code + torch.tanh(heads[side])) for side in rows}
-        return {**heads, "code": code, **rebuilt}
-
-
 class CIRHObjective(Objective):
     """First the graph, then the joint network's loss, then that of the hash functions."""
 
@@ -141,7 +104,7 @@ class CIRHObjective(Objective):
     def __init__(self, method: CIRH, pairs: PairedFeatures) -> None:
         super().__init__()
         self.method = method
-        self.joint = JointNetwork(method, pairs.image.shape[1], pairs.text.shape[1])
+        self.joint = JointNetwork(method.n_bits, method.joint_hidden, pairs.image.shape[1], pairs.text.shape[1])
         self.cosines = FusedCosines(pairs, method.weight_image, whole_up_to=0)
         n_kept = self.cosines.n_kept(method.neighbour_share)
         n = len(pairs)
