@@ -40,6 +40,8 @@ GUESS = {
     "kdcmh": 450,
     "ucch": 40,
     "ugach": 40,
+    "ukd": 70,
+    "duch": 35,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

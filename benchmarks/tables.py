@@ -98,18 +98,28 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     }
     made |= search_tables.blocks() | evaluation_tables.blocks()
     for preset in ("PALL", "P50"):
+        made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
     return made
 
 
 def _main_tables(results: list[Result]) -> str:
-    shown = [tables.score_table(results, "PALL", n_bits) for n_bits in (16, 64)]
+    shown = [tables.score_table(results, "PALL", n_bits, labelled=labelled()) for n_bits in (16, 64)]
     return "\n\n".join(shown) if shown[0] != shown[1] else shown[0]
 
 
+def labelled() -> frozenset[str]:
+    """The methods that learn with labels."""
+    return frozenset(name for name in METHODS if load_method(name).supervised)
+
+
+def _label_distance(results: list[Result], preset: str) -> str:
+    return tables.label_distance(results, preset, 64, labelled())
+
+
 def _all_lengths(results: list[Result], preset: str, direction: str) -> str:
-    shown = [tables.score_table(results, preset, n_bits, direction) for n_bits in LENGTHS]
+    shown = [tables.score_table(results, preset, n_bits, direction, labelled()) for n_bits in LENGTHS]
     kept = [table for table in shown if table != tables.NOTHING]
     return "\n\n".join(kept) or tables.NOTHING
 

@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "centring",
         "factorisation",
         "anchor_graphs",
+        "anchor_features",
+        "label_similarity",
         "sparse_coding",
         "distribution",
         "judging",
@@ -49,7 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-        *("memory_bank", "neighbours", "tanh_net"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -62,13 +64,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-    *("memory_bank", "neighbours", "tanh_net"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
 WHOLE_PARTS: dict[str, set[str]] = {
     "torch": TORCH_PARTS,
     "fastapi": {"service"},
+    "orjson": {"service"},
     "prometheus_client": {"service"},
     "pydantic": {"service", "client"},
     "starlette": {"service"},

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from crossbit.codes import Codes
 from crossbit.hasher import Hasher
 from crossbit.method import Method, Paper
 from crossbit.methods import METHODS, load_method
@@ -39,14 +40,20 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "agch": {"epochs": 30, "hidden": 256, "graph_hidden": (64, 32)},
     "kdcmh": {"epochs": 15, "hidden": 128},
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
+    "ukd": {"epochs": 40, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
+    "duch": {"epochs": 15, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
     "ucch": {"epochs": 15, "hidden": 128, "batch_size": 32, "n_keys": 256, "learning_rate": 1e-3},
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
+    "scm": {},
+    "hcsr": {},
+    "sccmh": {},
     "dcmh": {"epochs": 60, "hidden": 256},
 }
 """Settings with which each method learns the planted world in a second or so."""
 
 QUICK_TEACHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "kdcmh": ("jdsh", {"n_bits": 64, "epochs": 10, "hidden": 128}),
+    "ukd": ("ugach", {"n_bits": 64, "epochs": 7, "pretraining": 6, "hidden": 64, "learning_rate": 0.05}),
 }
 """The same for the teachers of methods that have one; made when needed, so that tests can be listed without torch."""
 
@@ -172,6 +179,27 @@ class Peeks(Faulty):
         return dataclasses.replace(fitted, settings=self.settings())
 
 
+class FusedHasher(Hasher):
+    """Adds what it saw last of the texts to its images."""
+
+    def encode_texts(self, features: np.ndarray) -> Codes:
+        object.__setattr__(self, "seen", self.text(features))
+        return super().encode_texts(features)
+
+    def encode_images(self, features: np.ndarray) -> Codes:
+        outputs = self.image(features)
+        seen = getattr(self, "seen", np.zeros_like(outputs))
+        return Codes.from_real(outputs + seen if len(seen) == len(outputs) else outputs)
+
+
+class Fuses(Faulty):
+    """Codes both sides of a pair together, as a released code does."""
+
+    def fit(self, *arguments: Any, **options: Any) -> Hasher:
+        found = super().fit(*arguments, **options)
+        return FusedHasher(found.image, found.text, found.method, found.settings, report=found.report)
+
+
 class Litters(Faulty):
     """Writes into the checkpoint folder and leaves it there."""
 
@@ -205,6 +233,7 @@ class ResumesElsewhere(Faulty):
         (Unstable, "same_seed_gives_same_codes"),
         (Unaligned, "beats_random_projection"),
         (Peeks, "uses_labels_only_if_supervised"),
+        (Fuses, "other_modality_does_not_change_codes"),
         (Litters, "cleans_up_its_checkpoint"),
         (ResumesElsewhere, "interrupted_fit_ends_the_same"),
     ],

@@ -17,6 +17,7 @@ from crossbit.methods.djsrh import DJSRH
 from crossbit.pairs import PairedFeatures
 from crossbit.testing import planted_pairs
 from crossbit.training import Batch, DeepMethod, Objective, one_step
+from test_conformance import quick_settings
 
 PAIRS = planted_pairs(n=80).train
 DEEP = [name for name in METHODS if issubclass(load_method(name), DeepMethod)]
@@ -41,7 +42,7 @@ def test_everything_a_method_computes_with_goes_to_the_device(name: str) -> None
     kind = load_method(name)
     assert issubclass(kind, DeepMethod)
     pairs = PAIRS if kind.supervised else replace(PAIRS, labels=None)
-    method = kind(n_bits=16, epochs=1)
+    method = kind(**{**quick_settings(name), "n_bits": 16, "epochs": 1})  # a teacher is quick, too
     for terms in one_epoch_elsewhere(method, pairs, method.objective(pairs)):
         assert {term.device.type for term in terms.values()} == {"meta"}
 

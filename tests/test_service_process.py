@@ -173,3 +173,22 @@ def test_a_place_that_is_taken_and_a_collection_that_is_none_are_told(place: Pat
     assert "holds no token" in told(str(place), "--write-token-file", str(tmp_path / "token"))
     assert "cannot be read" in told(str(place), "--read-token-file", str(tmp_path / "nothing"))
     assert told(str(tmp_path / "nothing")) != ""
+
+
+def test_headers_without_end_are_refused(place: Path) -> None:
+    with running(place) as service:
+        port = int(service.address.rsplit(":", 1)[1])
+        for endless in (b"X-A: b\r\n" * 1000, b"x" * 9000):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+                sent = 0
+                try:
+                    while sent < 5_000_000:
+                        connection.sendall(endless)
+                        sent += len(endless)
+                except OSError:
+                    pass  # the service has closed the connection
+                assert sent < 5_000_000
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X-A: b\r\n" * 6000 + b"\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")

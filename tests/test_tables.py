@@ -15,6 +15,7 @@ from crossbit.tables import (
     cost_table,
     fill_blocks,
     gain_table,
+    label_distance,
     mean_and_spread,
     origin_lines,
     prefix_table,
@@ -61,6 +62,21 @@ def test_a_score_table_holds_the_means_and_the_spread_over_seeds() -> None:
         ["kdcmh", "0.520 ± 0.020", "n/a"],
         ["protocol id", "`id-of-emoji`", "`id-of-wiki`"],
     ]
+
+
+def test_methods_with_labels_stand_apart_below_the_others() -> None:
+    found = lines(score_table([*RESULTS, result("dcmh", 0.6)], "PALL", 64, labelled={"dcmh", "jdsh"}))
+    assert [row[0] for row in found[2:]] == ["random-ranking", "kdcmh", "*with labels:*", "jdsh", "dcmh", "protocol id"]
+    assert found[4] == ["*with labels:*", "", ""]
+
+
+def test_the_distance_of_labels_is_that_of_the_best_on_each_side() -> None:
+    told = label_distance([*RESULTS, result("dcmh", 0.6), result("cvh", 0.2)], "PALL", 64, {"dcmh", "cvh"})
+    assert "on emoji 0.080 above (dcmh, kdcmh)" in told
+    assert "wiki" not in told  # nothing with labels was measured there
+    below = label_distance([*RESULTS, result("cvh", 0.2)], "PALL", 64, {"cvh"})
+    assert "on emoji 0.320 below (cvh, kdcmh)" in below
+    assert label_distance(RESULTS, "PALL", 64, {"cvh"}) == NOTHING
 
 
 def test_a_direction_can_be_chosen() -> None:

@@ -145,9 +145,10 @@ def test_neighbours_of_few_rows_are_all_others() -> None:
     assert nearest_rows(torch.tensor([[0.0], [1.0], [3.0]]), 5).tolist() == [[1, 2], [0, 2], [1, 0]]
 
 
-def test_a_tanh_network_is_its_plain_function(generator: np.random.Generator) -> None:
+@pytest.mark.parametrize("hidden", [8, 8192])  # the published width is more than a code can have bits
+def test_a_tanh_network_is_its_plain_function(generator: np.random.Generator, hidden: int) -> None:
     rows = generator.standard_normal((9, 5)).astype(np.float32) * 3 + 1
-    net = TanhNet(rows, 4, 8).eval()
+    net = TanhNet(rows, 4, hidden).eval()
     np.testing.assert_allclose(net.hash_function()(rows), net(torch.tensor(rows)).detach(), atol=1e-5)
 
 

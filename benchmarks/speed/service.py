@@ -5,7 +5,8 @@
 
 64-bit codes of a mixture (clustered.py), searched by code with k = 10 through crossbit and through the least that one
 would write over faiss.IndexBinaryFlat (service_faiss.py), in turn in one run; and by words, encoded by the ONNX export
-of MiniLM. Users ask as soon as they are answered. The driver runs on the same machine and takes its share of it.
+of MiniLM. Both services run on uvicorn with uvloop and httptools. "faiss with metadata" also gives what a page shows of
+each hit. Users ask as soon as they are answered. The driver runs on the same machine and takes its share of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,7 @@ def measure(n: int, folder: Path, seconds: float, store: dict[str, Path]) -> dic
     own += ["--port", str(ports[0]), "--log", "none"]
     other = [sys.executable, str(HERE / "service_faiss.py"), str(folder / "codes.npy"), str(ports[1])]
     by_code = [request("/v1/search", {"code": query.tobytes().hex(), "k": K}) for query in queries]
+    for_items = [request("/v1/items", {"code": query.tobytes().hex(), "k": K}) for query in queries]
     by_text = [request("/v1/search", {"text": text, "k": K}) for text in TEXTS]
     found: dict[str, Any] = {"items": n}
     with started(own, ports[0]) as (process, cold), started(other, ports[1]):
@@ -130,8 +133,12 @@ def measure(n: int, folder: Path, seconds: float, store: dict[str, Path]) -> dic
                     memory.append(memory_mib(process))
             text = put_under_load(ports[0], by_text, users, seconds)
             memory.append(memory_mib(process))
+            whole = put_under_load(ports[1], for_items, users, seconds)
             figures = {name: loads[port].figures() for name, port in zip(("crossbit", "faiss"), ports, strict=True)}
-            found[f"users {users}"] = figures | {"crossbit by words": text.figures()}
+            found[f"users {users}"] = figures | {
+                "crossbit by words": text.figures(),
+                "faiss with metadata": whole.figures(),
+            }
             print(n, users, json.dumps(found[f"users {users}"]), flush=True)
         found["memory_mib"] = {"after warm-up": round(memory[0], 1), "largest": round(max(memory), 1)}
         found["memory_mib"]["at the end"] = round(memory[-1], 1)
@@ -153,14 +160,13 @@ def main() -> int:
         store: dict[str, Path] = {}
         sizes = (10_000,) if quick else (10_000, 1_000_000)
         runs = [measure(n, Path(folder), 1.0 if quick else SECONDS, store) for n in sizes]
-    import faiss
-
     stored = {
         "protocol": {"n_bits": N_BITS, "k": K, "seconds": SECONDS, "rounds": ROUNDS, "workers": 2},
         "runs": runs,
         "load_average": [round(value, 1) for value in os.getloadavg()],
         "machine": dict(machine()),
-        "versions": versions() | {"faiss": faiss.__version__},
+        "versions": versions()
+        | {name: version(name) for name in ("faiss-cpu", "fastapi", "uvicorn", "uvloop", "httptools")},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
     if not quick:

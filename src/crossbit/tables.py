@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from crossbit.errors import FileFormatError, MismatchError
 from crossbit.evaluation import one_protocol
@@ -50,25 +50,55 @@ def mean_and_spread(values: Sequence[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.3f}"
 
 
-def score_table(results: Sequence[Result], preset: str, n_bits: int, direction: str = "mean") -> str:
+def score_table(
+    results: Sequence[Result], preset: str, n_bits: int, direction: str = "mean", labelled: Collection[str] = ()
+) -> str:
     """One protocol, one code length: a row a method, a column a data set, the mean over seeds and its spread.
 
     Rows without a code length (references) stand in every table; ablations in none. direction: "mean", "I2T" or
-    "T2I". The last row prints the protocol's id, which holds all of its rules and the split. Raises MismatchError
-    when the results of one column were not all scored under one id.
+    "T2I". labelled: methods that learn with labels; they stand apart, below the others. The last row prints the
+    protocol's id, which holds all of its rules and the split. Raises MismatchError when the results of one column were
+    not all scored under one id.
     """
     shown = [r for r in results if r.n_bits in (0, n_bits) and "@" not in r.row and preset in r.scores]
     if not any(result.n_bits == n_bits for result in shown):
         return NOTHING
     columns = ordered({result.data for result in shown}, DATA_SETS)
     ids = {data: protocol_id([r for r in shown if r.data == data], preset) for data in columns}
+    names = ordered({result.row for result in shown}, [*REFERENCES, *METHODS])
     rows = [
         [row, *(_cell([r for r in shown if (r.row, r.data) == (row, data)], preset, direction) for data in columns)]
-        for row in ordered({result.row for result in shown}, [*REFERENCES, *METHODS])
+        for row in sorted(names, key=lambda name: name in labelled)
     ]
+    if first := next((place for place, row in enumerate(rows) if row[0] in labelled), 0):
+        rows.insert(first, ["*with labels:*", *("" for _ in columns)])
     table = markdown([f"{n_bits} bits", *columns], [*rows, ["protocol id", *(f"`{ids[data]}`" for data in columns)]])
     notes = sorted({(r.row, str(r.details["note"])) for r in shown if r.details.get("note")})
     return "\n".join([table, *(f"\n- `{row}`: {note}" for row, note in notes)])
+
+
+def label_distance(results: Sequence[Result], preset: str, n_bits: int, labelled: Collection[str]) -> str:
+    """One sentence: how far the best method with labels stands from the best one without, on each data set."""
+    shown = [r for r in results if r.n_bits == n_bits and "@" not in r.row and preset in r.scores]
+    told = []
+    for data in ordered({result.data for result in shown}, DATA_SETS):
+        means: dict[str, list[float]] = {}
+        for result in shown:
+            if result.data == data:
+                means.setdefault(result.row, []).append(result.scores[preset]["mean"])
+        sides = [
+            {row: v for row, v in means.items() if (row in labelled) == with_labels} for with_labels in (True, False)
+        ]
+        if not all(sides):
+            continue
+        protocol_id([result for result in shown if result.data == data], preset)
+        (best, high), (rival, low) = (
+            max(((n, statistics.fmean(v)) for n, v in s.items()), key=lambda x: x[1]) for s in sides
+        )
+        told.append(f"on {data} {abs(high - low):.3f} {'above' if high >= low else 'below'} ({best}, {rival})")
+    if not told:
+        return NOTHING
+    return f"At {n_bits} bits, the best method with labels stands above or below the best without: {'; '.join(told)}."
 
 
 def protocol_id(results: Sequence[Result], preset: str) -> str:

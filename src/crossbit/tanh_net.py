@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from torch import Tensor, nn
 
-from torch import nn
-
-from crossbit.hasher import HashFunction
+from crossbit.hasher import Activation, HashFunction, Layer
 from crossbit.nets import HashNet, Standardise
 from crossbit.pairs import Features
 
@@ -19,7 +17,12 @@ class TanhNet(HashNet):
         super().__init__(Standardise(features), nn.Linear(d, hidden), nn.Tanh(), nn.Linear(hidden, n_bits))
 
     def hash_function(self) -> HashFunction:
-        """The same function as plain arrays."""
-        standardise, first, _, last = self.layers
-        hidden = HashNet(standardise, first).hash_function().layers[0]
-        return HashFunction((replace(hidden, activation="tanh"), *HashNet(last).hash_function().layers))
+        """The same function as plain arrays; the standardisation is folded into the first of them."""
+        state = {name: value.detach().double().cpu() for name, value in self.layers.state_dict().items()}
+        weight = state["1.weight"] * state["0.scale"]
+        first = _layer(weight, state["1.bias"] - weight @ state["0.shift"], "tanh")
+        return HashFunction((first, _layer(state["3.weight"], state["3.bias"], "linear")))
+
+
+def _layer(weight: Tensor, bias: Tensor, activation: Activation) -> Layer:
+    return Layer(weight.T.float().numpy(), bias.float().numpy(), activation)

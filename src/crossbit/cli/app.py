@@ -12,6 +12,7 @@ from crossbit.cli.evaluate import evaluate
 from crossbit.cli.export import export
 from crossbit.cli.fit import fit
 from crossbit.cli.info import info
+from crossbit.cli.leaks import leaks
 from crossbit.cli.methods import methods
 from crossbit.cli.migrate import migrate
 from crossbit.cli.prepare import prepare
@@ -47,4 +48,5 @@ for _verb in (
 ):
     app.command(_verb.__name__)(_verb)
 data_verbs.command("prepare")(prepare)
+data_verbs.command("leaks")(leaks)
 app.add_typer(data_verbs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from crossbit.collection.filters import KINDS, as_places
 from crossbit.collection.items import BATCH, FIXED
+from crossbit.collection.values import Columns
 from crossbit.errors import FileFormatError
 
 
@@ -26,7 +28,9 @@ class Batches:
         self.schema = schema
         self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         self._load = load
+        self._edges: list[int] = self.starts.tolist()
         self._held: list[pa.RecordBatch | None] = [None] * len(lengths)
+        self._columns: list[Columns | None] = [None] * len(lengths)
         self._lock = threading.Lock()
 
     @classmethod
@@ -80,13 +84,19 @@ class Batches:
                     held = self._held[number] = self._load(number)
         return held
 
+    def at(self, row: int) -> tuple[Columns, int]:
+        """Where a row stands: the columns of its batch, and its place in them."""
+        number = bisect_right(self._edges, row) - 1
+        columns = self._columns[number]
+        if columns is None:
+            columns = self._columns[number] = Columns.of(self.batch(number))
+        return columns, row - self._edges[number]
+
     def value(self, column: str, row: int) -> Any:
         """One value; None where there is none, also where there is no such column."""
-        place = self.schema.get_field_index(column)
-        if place < 0:
-            return None
-        number = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return self.batch(number).column(column)[row - int(self.starts[number])].as_py()
+        columns, place = self.at(row)
+        read = columns.values.get(column)
+        return None if read is None else read(place)
 
     def take(self, column: str, rows: NDArray[np.integer[Any]]) -> pa.Array:
         """The values of some rows of a column, in their order."""

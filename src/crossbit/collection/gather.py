@@ -1,23 +1,39 @@
-"""Many items of a snapshot at once: a look-up a batch of columns, not one for each item and column."""
+"""Many items of a snapshot at once."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.block import Modality
-from crossbit.collection.filters import as_places
+from crossbit.collection.conditions import Plain
 from crossbit.collection.ids import Rows
 from crossbit.collection.items import FIXED
 from crossbit.collection.segment import Segment
 from crossbit.collection.snapshot import Item, Snapshot
+from crossbit.collection.values import Columns
 from crossbit.errors import DataError
 
+_NO_SUCH_ROW = "There are rows 0 to {} in the collection; got others."
 _OWN = [name for name in FIXED.names if name != "thumbnail"]
+
+
+def columns_at(snapshot: Snapshot, rows: Rows) -> Iterator[tuple[int, Columns, int]]:
+    """Some rows in their order, each with the columns that it stands in and its place in them.
+
+    Raises DataError for a row that is not there.
+    """
+    starts: list[int] = snapshot.starts.tolist()
+    for row in rows.tolist():
+        if not 0 <= row < starts[-1]:
+            raise DataError(_NO_SUCH_ROW.format(starts[-1] - 1))
+        number = bisect_right(starts, row) - 1
+        columns, place = snapshot.segments[number].items.at(row - starts[number])
+        yield row, columns, place
 
 
 def items_at(snapshot: Snapshot, rows: Rows) -> tuple[list[Item], list[bool]]:
@@ -25,26 +41,18 @@ def items_at(snapshot: Snapshot, rows: Rows) -> tuple[list[Item], list[bool]]:
 
     Raises DataError for a row that is not there.
     """
-    found: list[Item | None] = [None] * len(rows)
-    small = [False] * len(rows)
-    kinds = snapshot.kinds
-    for segment, places, inside in _by_segment(snapshot, rows):
-        wanted = [name for name in segment.items.schema.names if name != "thumbnail"]
-        absent = dict.fromkeys(name for name in kinds if name not in wanted)
-        starts = segment.items.starts
-        numbers = np.searchsorted(starts, inside, side="right") - 1
-        for number in np.unique(numbers).tolist():
-            here = np.flatnonzero(numbers == number)
-            at = inside[here] - starts[number]
-            batch = segment.items.batch(number)
-            valid = _valid(batch.column("thumbnail"), at)
-            taken = batch.select(wanted).take(as_places(at)).to_pylist()
-            for place, values, has in zip(places[here].tolist(), taken, valid, strict=True):
-                own = {name: values.pop(name) for name in _OWN}
-                small[place] = has
-                metadata = {name: values.get(name) for name in kinds} if absent else values
-                found[place] = Item(int(rows[place]), **own, metadata=metadata)
-    return [item for item in found if item is not None], small
+    found, small = [], []
+    for row, columns, place in columns_at(snapshot, rows):
+        own = {name: columns.values[name](place) for name in _OWN}
+        found.append(Item(row, **own, metadata=metadata_at(snapshot, columns, place)))
+        small.append(columns.has_thumbnail(place))
+    return found, small
+
+
+def metadata_at(snapshot: Snapshot, columns: Columns, place: int) -> dict[str, Plain]:
+    """The values of all metadata columns of the snapshot; None where a row has none, or its batch no such column."""
+    values = columns.values
+    return {name: values[name](place) if name in values else None for name in snapshot.kinds}
 
 
 def codes_at(snapshot: Snapshot, rows: Rows, modality: Modality) -> Codes:
@@ -74,16 +82,8 @@ def alive_among(snapshot: Snapshot, rows: Rows) -> Rows:
 def _by_segment(snapshot: Snapshot, rows: Rows) -> Iterator[tuple[Segment, NDArray[np.int64], Rows]]:
     """For each segment that some rows stand in: the places of these rows in the list, and the rows in the segment."""
     if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < int(snapshot.starts[-1]):
-        raise DataError(f"There are rows 0 to {int(snapshot.starts[-1]) - 1} in the collection; got others.")
+        raise DataError(_NO_SUCH_ROW.format(int(snapshot.starts[-1]) - 1))
     numbers = np.searchsorted(snapshot.starts, rows, side="right") - 1
     for number in np.unique(numbers).tolist():
         places = np.flatnonzero(numbers == number)
         yield snapshot.segments[number], places, rows[places] - snapshot.starts[number]
-
-
-def _valid(column: pa.Array, rows: Rows) -> list[bool]:
-    """Where a column has a value; of its values only the bitmap of the missing ones is looked at."""
-    if column.null_count in (0, len(column)):
-        return [column.null_count == 0] * len(rows)
-    flags: list[bool] = column.is_valid().to_numpy(zero_copy_only=False)[rows].tolist()
-    return flags

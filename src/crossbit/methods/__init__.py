@@ -30,7 +30,12 @@ METHODS: dict[str, str] = {
     "agch": "crossbit.methods.agch:AGCH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
+    "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
+    "duch": "crossbit.methods.duch:DUCH",
+    "scm": "crossbit.methods.scm:SCM",
+    "hcsr": "crossbit.methods.hcsr:HCSR",
+    "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }

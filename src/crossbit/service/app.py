@@ -10,10 +10,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.types import Receive, Scope, Send
 
 from crossbit import __version__
 from crossbit.service.bounds import Bounds
 from crossbit.service.desk import Desk
+from crossbit.service.direct import DirectSearch
 from crossbit.service.items import item_routes
 from crossbit.service.metrics import Metrics
 from crossbit.service.models import AddRequest, EncodeRequest, NewItem, SearchRequest
@@ -39,7 +41,7 @@ def create_app(collection: str | Path, settings: ServiceSettings | None = None) 
         async with desk.opened():
             yield
 
-    app = FastAPI(
+    app = Service(
         title="crossbit",
         version=__version__,
         summary="Search across pictures and texts by compact binary codes.",
@@ -53,8 +55,22 @@ def create_app(collection: str | Path, settings: ServiceSettings | None = None) 
     for router in (search_routes(desk), item_routes(desk), operation_routes(desk), page_routes()):
         app.include_router(router)
     app.add_middleware(Bounds, settings=chosen, metrics=metrics)
+    app.searches = Bounds(DirectSearch(desk), settings=chosen, metrics=metrics)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
+
+
+class Service(FastAPI):
+    """The application. searches: what answers the requests that do not need the framework, within the same bounds."""
+
+    searches: Bounds | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if self.searches is not None and DirectSearch.takes(scope):
+            await self.searches(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -25,6 +25,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _ACCESS = logging.getLogger("crossbit.service.access")
 _LOG = logging.getLogger("crossbit.service")
 _ALWAYS = {"/healthz", "/readyz", "/metrics"}  # answered however much else is going on
+_NAMES = 256  # names kept with what was found of them
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 _HEADERS = {
     "content-security-policy": (
@@ -51,7 +52,7 @@ class Bounds:
         self.app = app
         self.settings = settings
         self.metrics = metrics
-        self.at_work = 0
+        self._names: dict[bytes, bool] = {}  # names that were asked for, and whether the service goes by them
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, whatever happens with it."""
@@ -61,27 +62,38 @@ class Bounds:
         request = _Request(scope, receive, send, self.settings)
         counted = scope["path"] not in _ALWAYS
         try:
-            request.check_host()
+            self._check_host(request.host)
             request.check_announced()
-            if counted and self.at_work >= self.settings.limits.concurrent:
-                raise ProblemError(503, f"{self.at_work} requests are at work. Try again.", {"Retry-After": "1"})
-            self.at_work += counted
-            self.metrics.at_work.set(self.at_work)
+            if counted and self.metrics.at_work >= self.settings.limits.concurrent:
+                busy = f"{self.metrics.at_work} requests are at work. Try again."
+                raise ProblemError(503, busy, {"Retry-After": "1"})
+            self.metrics.at_work += counted
             try:
                 async with request.time():
                     await self.app(scope, request.receive, request.send)
             finally:
-                self.at_work -= counted
-                self.metrics.at_work.set(self.at_work)
+                self.metrics.at_work -= counted
         except Exception as error:
             await request.answer(problem_of(error), error)
         finally:
             self._note(request)
 
+    def _check_host(self, host: bytes) -> None:
+        """Raise ProblemError 421 for a name that this service does not go by.
+
+        A page of a stranger can have a name of its own lead to this machine, and its reader's browser then asks here.
+        """
+        known = self._names.get(host)
+        if known is None:
+            if len(self._names) >= _NAMES:
+                self._names.clear()
+            known = self._names[host] = self.settings.answers_to(host.decode("latin-1"))
+        if not known:
+            raise ProblemError(421, "The service does not go by this name; start it with --name to allow it.")
+
     def _note(self, request: _Request) -> None:
         route, seconds = request.route(), perf_counter() - request.began
-        self.metrics.requests.labels(request.method, route, str(request.status)).inc()
-        self.metrics.seconds.labels(route).observe(seconds)
+        self.metrics.answered(request.method, route, request.status, seconds)
         if self.settings.log == "none":
             return
         milliseconds = round(1000 * seconds, 3)
@@ -105,8 +117,14 @@ class _Request:
         self.status = 0
         self.sent = 0
         self._receive, self._send, self._settings = receive, send, settings
-        self._headers = {name.lower(): value for name, value in scope["headers"]}
-        self._streamed = self._headers.get(b"content-type", b"").split(b";")[0].strip() == b"application/x-ndjson"
+        self.host, self._announced, self._streamed = b"", b"0", False
+        for name, value in scope["headers"]:
+            if name == b"host":
+                self.host = value
+            elif name == b"content-length":
+                self._announced = value
+            elif name == b"content-type":
+                self._streamed = value.split(b";")[0].strip() == b"application/x-ndjson"
         self._most = _most(settings.limits, self._streamed)
         self._come = 0
 
@@ -115,18 +133,9 @@ class _Request:
         found = self.scope.get("route")
         return str(getattr(found, "path", "none")) or "none"
 
-    def check_host(self) -> None:
-        """Raise ProblemError 421 for a name that this service does not go by.
-
-        A page of a stranger can have a name of its own lead to this machine, and its reader's browser then asks here.
-        """
-        if not self._settings.answers_to(self._headers.get(b"host", b"").decode("latin-1")):
-            raise ProblemError(421, "The service does not go by this name; start it with --name to allow it.")
-
     def check_announced(self) -> None:
         """Raise ProblemError 413 for a body that is too large by its own word."""
-        announced = self._headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced[:20]) > self._most:
+        if self._announced.isdigit() and int(self._announced[:20]) > self._most:
             raise ProblemError(413, f"The body is larger than the {self._most} bytes that are allowed.")
 
     def time(self) -> AbstractAsyncContextManager[Any]:

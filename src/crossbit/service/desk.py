@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crossbit.service.additions import Addition, IfExists, Ready, encoded
-from crossbit.service.answers import answer_search
+from crossbit.service.answers import asked_of
 from crossbit.service.bodies import picture_content
+from crossbit.service.gathering import Gathering
 from crossbit.service.metrics import Metrics, Stopwatch
 from crossbit.service.models import AddAnswer, EncodeAnswer, EncodeRequest, NewItem, ReloadAnswer, SearchRequest
 from crossbit.service.problems import ProblemError
@@ -35,12 +36,17 @@ class Desk:
         self._view: View | None = None
         self._writer: WriterThread | None = None
         self._workers: ThreadPoolExecutor | None = None
+        self._gathering: Gathering | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Open the collection for as long as the block runs; at its end, what was begun is finished."""
         loop = asyncio.get_running_loop()
-        self._workers = ThreadPoolExecutor(self.settings.limits.workers, thread_name_prefix="crossbit-work")
+        workers = self.settings.limits.workers
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="crossbit-work")
+        # Of their own, so that what is encoded already does not wait for what is not.
+        scanners = ThreadPoolExecutor(workers, thread_name_prefix="crossbit-search")
+        self._gathering = Gathering(scanners)
         self._writer = await asyncio.to_thread(WriterThread, self.path, self.settings, self.metrics, self._publish)
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # only in a main thread
             loop.add_signal_handler(signal.SIGHUP, self._writer.submit, Reload())
@@ -50,8 +56,9 @@ class Desk:
             with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.remove_signal_handler(signal.SIGHUP)
             await asyncio.to_thread(self._writer.close)
-            self._workers.shutdown(wait=True, cancel_futures=True)
-            self._view = self._writer = None
+            for pool in (self._workers, scanners):
+                pool.shutdown(wait=True, cancel_futures=True)
+            self._view = self._writer = self._gathering = None
 
     def _publish(self, view: View) -> None:
         self._view = view
@@ -76,8 +83,8 @@ class Desk:
         """Run a call on a worker thread, given up after the seconds of the limits; if it waits still, it never runs."""
         if self._workers is None:
             raise ProblemError(503, "The collection is not open.", {"Retry-After": "1"})
-        running = asyncio.get_running_loop().run_in_executor(self._workers, call)
-        return await asyncio.wait_for(running, self.settings.limits.seconds)
+        async with asyncio.timeout(self.settings.limits.seconds):
+            return await asyncio.get_running_loop().run_in_executor(self._workers, call)
 
     async def _change(self, change: Change) -> Any:
         if self._writer is None:
@@ -85,10 +92,16 @@ class Desk:
         # Shielded: a client that goes away does not leave a change half done.
         return await asyncio.shield(asyncio.wrap_future(self._writer.submit(change)))
 
-    def search(self, request: SearchRequest, picture: bytes | None) -> bytes:
-        """Answer a search, as JSON: made where the search ran, so that a long answer keeps nobody waiting."""
-        watch = Stopwatch(self.metrics)
-        return answer_search(self.view, request, picture, watch).model_dump_json().encode()
+    async def search(self, request: SearchRequest, picture: bytes | None) -> bytes:
+        """The answer to a search, as JSON; it is not made any more where its task is cancelled."""
+        if self._gathering is None:
+            raise ProblemError(503, "The collection is not open.", {"Retry-After": "1"})
+        view, watch = self.view, Stopwatch(self.metrics)
+        if request.code is not None and picture is None:  # nothing is to be encoded or looked up
+            asked = asked_of(view, request, None, watch)
+        else:
+            asked = await self.work(lambda: asked_of(view, request, picture, watch))
+        return await self._gathering.answer(asked)
 
     def encode(self, request: EncodeRequest) -> EncodeAnswer:
         """The code of a text or a picture."""

@@ -17,22 +17,43 @@ class Metrics:
 
     def __init__(self, items: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
+        self.at_work = 0  # requests being answered; read when the figures are
+        self._requests = Counter(
             "crossbit_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )
-        self.seconds = Histogram(
+        self._seconds = Histogram(
             "crossbit_request_seconds", "Time of a request.", ("route",), buckets=_BUCKETS, registry=self.registry
         )
-        self.stages = Histogram(
+        self._stages = Histogram(
             "crossbit_stage_seconds",
             "Time of a stage of a request: decode a picture, encode, search, write.",
             ("stage",),
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.at_work = Gauge("crossbit_requests_at_work", "Requests being answered.", registry=self.registry)
+        at_work = Gauge("crossbit_requests_at_work", "Requests being answered.", registry=self.registry)
+        at_work.set_function(lambda: self.at_work)
         size = Gauge("crossbit_items", "Items in the collection.", registry=self.registry)
         size.set_function(items)
+        # What has these labels, looked up once: the library's own look-up takes a lock and makes strings each time.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._known_stages: dict[str, Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. method, route: of a few kinds, never what a stranger sent."""
+        known = self._known.get((method, route, status))
+        if known is None:
+            known = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._known[method, route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Count the time that a request spent in a stage."""
+        known = self._known_stages.get(name)
+        if known is None:
+            known = self._known_stages[name] = self._stages.labels(name)
+        known.observe(seconds)
 
     def text(self) -> bytes:
         """The figures in Prometheus' text format."""
@@ -54,9 +75,12 @@ class Stopwatch:
         try:
             yield
         finally:
-            seconds = perf_counter() - began
-            self.taken[name] = self.taken.get(name, 0.0) + 1000 * seconds
-            self.metrics.stages.labels(name).observe(seconds)
+            self.took(name, perf_counter() - began)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Take note of a stage that was timed elsewhere."""
+        self.taken[name] = self.taken.get(name, 0.0) + 1000 * seconds
+        self.metrics.stage(name, seconds)
 
     def milliseconds(self) -> dict[str, float]:
         """The time of each stage and of all, in milliseconds, to the microsecond."""

@@ -67,14 +67,18 @@ def problem_of(error: Exception) -> ProblemError:
     return ProblemError(500, "An error that was not foreseen; the service's log has it.")
 
 
+# What is none of these is not foreseen. It goes on to Bounds, which answers it too: the framework would log it, and
+# with it data.
+FORESEEN = (ProblemError, HTTPException, RequestValidationError, ValidationError, CrossbitError, TimeoutError)
+
+
 def answer_with_problems(app: FastAPI) -> None:
-    """Make every error of an application an answer with problem details."""
+    """Make every error of an application that is foreseen an answer with problem details."""
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
         return problem_response(problem_of(error))
 
-    # What is none of these goes on to Bounds, which answers it as well: the framework would log it, and with it data.
-    for kind in (ProblemError, HTTPException, RequestValidationError, ValidationError, CrossbitError, TimeoutError):
+    for kind in FORESEEN:
         app.add_exception_handler(kind, answer)
 
 

@@ -13,6 +13,7 @@ import uvicorn
 from crossbit.collection import Collection
 from crossbit.errors import SettingsError
 from crossbit.service.app import create_app
+from crossbit.service.connections import BoundedProtocol
 from crossbit.service.settings import ServiceSettings
 
 # Seconds after which a thread that computes lets another one run Python. With the usual 5 ms whoever waits for the
@@ -28,7 +29,10 @@ def run(collection: Path, settings: ServiceSettings, started: Callable[[str], No
     """
     _start_logs(settings)
     sys.setswitchinterval(_SWITCH)
-    Collection.open(collection).close()  # whatever is wrong with it is said before anything listens
+    # Whatever is wrong with the collection or the scores is said before anything listens.
+    opened = Collection.open(collection)
+    settings.scores_of(opened.manifest.hasher)
+    opened.close()
     app = create_app(collection, settings)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
@@ -38,7 +42,7 @@ def run(collection: Path, settings: ServiceSettings, started: Callable[[str], No
         access_log=False,  # Bounds keeps the log, without what was asked and by whom
         server_header=False,
         timeout_graceful_shutdown=int(settings.limits.seconds) + 1,
-        h11_max_incomplete_event_size=65_536,
+        http=BoundedProtocol,
     )
     with listening:
         server = _Server(config, lambda: started(f"http://{_shown(host)}:{port}"))

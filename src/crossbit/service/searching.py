@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -38,12 +38,10 @@ def search_routes(desk: Desk) -> APIRouter:
 
         The body is JSON, or a form with a file `picture` and the JSON in the part `request`.
         """
-        picture: bytes | None = None
-        if media_type(request) == FORM:
-            wanted, picture = await form_body(request, SearchRequest, "request", limits)
-        else:
-            wanted = await json_body(request, SearchRequest)
-        return Response(await desk.work(lambda: desk.search(wanted, picture)), media_type="application/json")
+        if media_type(request) != FORM:  # a JSON body goes another way: see `DirectSearch`
+            raise ProblemError(415, f"A body of application/json or {FORM} is expected here.")
+        wanted, picture = await form_body(request, SearchRequest, "request", limits)
+        return Response(await desk.search(wanted, picture), media_type="application/json")
 
     @router.post(
         "/search/bulk", status_code=200, responses=_LINES, openapi_extra=_LINES_BODY, response_class=LinesResponse
@@ -62,7 +60,9 @@ def search_routes(desk: Desk) -> APIRouter:
                     if isinstance(line, ProblemError):
                         raise line
                     wanted = parsed(SearchRequest, line)
-                    yield await desk.work(partial(desk.search, wanted, None)) + b"\n"
+                    async with asyncio.timeout(limits.seconds):
+                        answer = await desk.search(wanted, None)
+                    yield answer + b"\n"
                 except Exception as error:
                     yield problem_line(number, error)
 

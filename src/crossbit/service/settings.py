@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from crossbit.errors import SettingsError
 
+_NO_EVALUATION = "The scores are no evaluation ({}); give what  crossbit evaluate --json  prints."
 LogForm = Literal["plain", "json", "none"]
 
 
@@ -80,10 +81,15 @@ class ServiceSettings:
         return is_loopback(name.lower()) or name.lower() in self.names
 
     def scores_of(self, fingerprint: str) -> list[dict[str, Any]]:
-        """The scores that are of this hasher, each with its protocol and the data it was measured on."""
+        """The scores that are of this hasher, each with its protocol and the data it was measured on.
+
+        Raises SettingsError for what is no evaluation.
+        """
         found = []
         for evaluation in self.scores:
-            if evaluation.get("hasher") == fingerprint:
+            if not isinstance(evaluation.get("scores"), list) or "hasher" not in evaluation:
+                raise SettingsError(_NO_EVALUATION.format("it has no hasher and scores"))
+            if evaluation["hasher"] == fingerprint:
                 found += [_score(evaluation, score) for score in evaluation["scores"]]
         return found
 
@@ -94,9 +100,7 @@ def _score(evaluation: Mapping[str, Any], score: Mapping[str, Any]) -> dict[str,
         names = {name: str(score[name]) for name in ("protocol", "protocol_id")}
         return {**names, "data": str(evaluation["data"]), **figures, "mean": round(sum(figures.values()) / 2, 4)}
     except (KeyError, TypeError, ValueError) as error:
-        raise SettingsError(
-            f"The scores are no evaluation ({error!r}); give what  crossbit evaluate --json  prints."
-        ) from error
+        raise SettingsError(_NO_EVALUATION.format(repr(error))) from error
 
 
 def is_loopback(host: str) -> bool:

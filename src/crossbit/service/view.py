@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 
 from crossbit import __version__, kernels
+from crossbit.calibration import Direction
 from crossbit.collection import Collection, Snapshot
 from crossbit.collection.gather import alive_among
 from crossbit.errors import DataError
-from crossbit.service.encoding import SIDES, Encoding
+from crossbit.service.encoding import SIDES, Encoding, Side
 from crossbit.service.models import (
     ColumnRecord,
     Facet,
@@ -39,6 +40,7 @@ _TYPES: Mapping[str, Literal["text", "integer", "number", "boolean"]] = {
     "real": "number",
     "boolean": "boolean",
 }
+_DIRECTIONS: Mapping[tuple[str, str], Direction] = {("image", "text"): "I2T", ("text", "image"): "T2I"}
 _SHOWN = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp"}
 _SIGNATURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
@@ -54,6 +56,7 @@ class View:
     scores: tuple[ScoreRecord, ...] = ()
     revision: str = ""
     _facets: dict[int, FacetsAnswer] = field(default_factory=dict)
+    _certain: dict[Direction, list[float]] = field(default_factory=dict)
     _counting: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -66,7 +69,18 @@ class View:
     def after(self, collection: Collection) -> View:
         """The view of what changes made of the collection; its hasher is still the same."""
         revision = _revision(collection)
-        return replace(self, snapshot=collection.snapshot, revision=revision, _facets={}, _counting=Lock())
+        return replace(self, snapshot=collection.snapshot, revision=revision, _facets={}, _certain={}, _counting=Lock())
+
+    def confidence(self, asking: str, among: Side) -> list[float] | None:
+        """The confidence at each distance 0 to n_bits of a query of a modality; None where it is not known."""
+        calibration, direction = self.encoding.hasher.calibration, _DIRECTIONS.get((asking, among))
+        if calibration is None or direction is None:
+            return None
+        if direction not in self._certain:
+            beside = max(self.snapshot.count(among) - 1, 0)  # one match among all items that are searched
+            steps = np.arange(calibration.n_bits + 1)
+            self._certain[direction] = calibration.confidence(steps, direction, random_per_match=beside).tolist()
+        return self._certain[direction]
 
     def warm_up(self) -> None:
         """Compile all loops and search once, so that no request waits for the compiler or for codes to be mapped."""
@@ -123,7 +137,7 @@ class View:
         snapshot, row = self.snapshot, self.row_of(item_id)
         item = snapshot.item(row)
         codes = {side: snapshot.code(row, side) for side in SIDES}
-        picture, thumbnail = addresses(item, snapshot.thumbnail(row) is not None)
+        picture, thumbnail = addresses(item.id, item.picture != "", snapshot.thumbnail(row) is not None)
         return ItemRecord(
             id=item.id,
             caption=item.caption,

@@ -63,6 +63,18 @@ def batches_do_not_change_codes(subject: Subject) -> None:
         require(encode(rows[order]) == whole[order], f"{side} codes depend on the order of the rows")
 
 
+def other_modality_does_not_change_codes(subject: Subject) -> None:
+    """An item's code is the same when the other side of its pair is another one, whichever is encoded first."""
+    pairs, hasher = subject.world.pairs, subject.hasher
+    order = np.random.default_rng(6).permutation(len(pairs))
+    for changed in (pairs.text[order], -pairs.text, np.zeros_like(pairs.text)):
+        hasher.encode_texts(changed)
+        require(hasher.encode_images(pairs.image) == subject.codes[0], "image codes depend on the texts of their pairs")
+    for changed in (pairs.image[order], -pairs.image, np.zeros_like(pairs.image)):
+        hasher.encode_images(changed)
+        require(hasher.encode_texts(pairs.text) == subject.codes[1], "text codes depend on the images of their pairs")
+
+
 def saves_and_loads_without_torch(subject: Subject) -> None:
     """A saved hasher gives the same codes in a process that cannot import torch."""
     pairs = subject.world.pairs
@@ -98,5 +110,6 @@ CODE_RULES = (
     beats_random_projection,
     codes_do_not_collapse,
     batches_do_not_change_codes,
+    other_modality_does_not_change_codes,
     saves_and_loads_without_torch,
 )
