@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "student",
             "taught",
         ),
-        *("affinity_losses", "graph_convolution", "neighbour_graphs"),
+        *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     ),
     ("methods",),
@@ -64,7 +64,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # The only files that import a package which plain `pip install crossbit` does not bring.
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
-    *("affinity_losses", "graph_convolution", "neighbour_graphs"),
+    *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     *("methods", "pixels"),
 }

@@ -36,6 +36,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "jdsh": {"epochs": 15, "hidden": 256},
     "dsah": {"epochs": 30, "hidden": 256},
     "dgcpn": {"epochs": 25, "hidden": 128},
+    "cirh": {"epochs": 40, "hidden": 256, "hidden_text": 256, "batch_size": 64, "learning_rate": 1e-3},
     "agch": {"epochs": 30, "hidden": 256, "graph_hidden": (64, 32)},
     "kdcmh": {"epochs": 15, "hidden": 128},
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},

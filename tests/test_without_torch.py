@@ -13,13 +13,10 @@ import pytest
 from crossbit.methods import METHODS
 from crossbit.methods.cca_itq import CCAITQ
 from crossbit.testing import planted_pairs, run_without_torch
+from test_architecture import TORCH_PARTS
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "crossbit"
-LEARNED_WITH_TORCH = {
-    *("checkpoint", "diffusion", "distillation", "nets", "objectives", "similarity", "student", "taught", "training"),
-    *("affinity_losses", "graph_convolution", "memory_bank", "neighbour_graphs", "neighbours", "tanh_net"),
-    "pixels",
-}
+LEARNED_WITH_TORCH = TORCH_PARTS - {"methods"}
 
 ENCODE_SEARCH_EVALUATE = """
 import sys
@@ -98,7 +95,7 @@ def test_every_module_that_does_not_learn_is_imported() -> None:
 def test_shallow_methods_load_and_deep_ones_name_the_extra() -> None:
     printed = run_without_torch(FIT_A_DEEP_METHOD).splitlines()
     shallow = {"random-projection", "cca-sign", "cca-itq", "cvh", "imh", "pdh", "cmfh"}
-    shallow |= {"lssh", "rfdh", "fsh", "cmsth"}
+    shallow |= {"lssh", "rfdh", "fsh", "cmsth", "scm", "hcsr", "sccmh"}
     assert printed == [f"{name} loads" if name in shallow else f"{name} needs train" for name in METHODS]
 
 

@@ -26,6 +26,7 @@ METHODS: dict[str, str] = {
     "jdsh": "crossbit.methods.jdsh:JDSH",
     "dsah": "crossbit.methods.dsah:DSAH",
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
+    "cirh": "crossbit.methods.cirh:CIRH",
     "agch": "crossbit.methods.agch:AGCH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
     "ugach": "crossbit.methods.ugach:UGACH",
