@@ -39,10 +39,12 @@ _P50 = PaperRules(
     "P50", "fc7 of AlexNet or VGG, fine-tuned by some; bag of words", "drawn class by class, mostly without a seed"
 )
 _VGG = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the last 2,000 rows of a feature file as queries")
+_TRAINED = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the training items as database")
 _LABELS = PaperRules("PALL", "CNN-F trained with the codes; bag of words", "2,000 queries and 10,000 train pairs")
 PAPER_RULES: Mapping[str, PaperRules] = {
     "mAP@50, hits found": _P50,
     "mAP@all, VGG-19": _VGG,
+    "mAP@all, VGG-19, the training items as database": _TRAINED,
     "mAP@all, with labels": _LABELS,
 }
 """By what published.toml calls a protocol."""
