@@ -51,7 +51,8 @@ def measured(dataset: Dataset) -> dict[str, Any]:
         rule: evaluate_codes(*queries, *database, *labels, protocols=(PALL,), split_id=split.fingerprint())
         for rule, database in sides.items()
     }
-    return {rule: stored(evaluation.scores[0]) for rule, evaluation in found.items()}
+    data = {"data": pairs.fingerprint()}
+    return {rule: stored(evaluation.scores[0], data) for rule, evaluation in found.items()}
 
 
 def table() -> str:
