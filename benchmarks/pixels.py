@@ -67,12 +67,13 @@ def measure(name: str, kind: str, seed: int) -> dict[str, Any]:
     pairs = PairedFeatures(encoder.encode(pictures).features, text, labels)
     encoded = len(pictures) / (time.process_time() - cpu)
     evaluation = evaluate(hasher, pairs, split, [PROTOCOLS[preset] for preset in PRESETS])
+    data = {"data": pairs.fingerprint()}
     return {
         "method": name,
         "backbone": kind,
         "seed": seed,
-        "scores": {preset: stored(score) for preset, score in zip(PRESETS, evaluation.scores, strict=True)},
-        "random": {preset: stored(score) for preset, score in zip(PRESETS, evaluation.random, strict=True)},
+        "scores": {preset: stored(score, data) for preset, score in zip(PRESETS, evaluation.scores, strict=True)},
+        "random": {preset: stored(score, data) for preset, score in zip(PRESETS, evaluation.random, strict=True)},
         "monitor": evaluation.monitor.to_json() if evaluation.monitor else {},
         "fit_cpu_seconds": round(seconds, 1),
         "peak_memory_mib": round(peak),
