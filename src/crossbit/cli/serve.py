@@ -61,7 +61,7 @@ def serve(
         names=tuple(one.lower() for one in name or ()),
         scores=tuple(evaluation_of(path) for path in scores or ()),
         limits=_limits(limit or ()),
-        log=log,  # type: ignore[arg-type]  # checked there
+        log=log,  # type: ignore[arg-type]  # any text: ServiceSettings names the three there are
     )
 
     def started(address: str) -> None:

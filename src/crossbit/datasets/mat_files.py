@@ -136,7 +136,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _own(file: Any) -> Iterator[tuple[str, Any]]:
     """The arrays that lie in the file itself; links to other files are not followed."""
-    import h5py  # noqa: PLC0415
+    import h5py  # noqa: PLC0415 - there, since _opened has loaded it
 
     for name in file:
         if isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -154,7 +154,7 @@ def _numeric(file: Any) -> Iterator[tuple[str, Any]]:
 
 def _cells(file: Any, held: Any) -> tuple[str, ...]:
     """A cell array of texts: references to arrays of letters by their numbers; () for what is none."""
-    import h5py  # noqa: PLC0415
+    import h5py  # noqa: PLC0415 - there, since _opened has loaded it
 
     if h5py.check_ref_dtype(held.dtype) is not h5py.Reference:
         return ()
