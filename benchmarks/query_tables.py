@@ -44,12 +44,12 @@ def hub_table() -> str:
         return tables.NOTHING
     stored = json.loads(path.read_text(encoding="utf-8"))
     rows = [
-        [kind, side, f"{found['items']:,}", f"{found['bits']:.4%}", f"{found['whole_codes']:.2%}"]
+        [kind, side, *(f"{found[name]:,}" for name in ("items", "distinct_codes")), f"{found['bits']:.4%}"]
         for kind, sides in stored["models"].items()
         for side, found in sides.items()
     ]
     names = ("torch", "onnxruntime", "transformers", "sentence-transformers", "timm", "open_clip_torch", "torchvision")
     used = ", ".join(f"{name} {stored['versions'][name]}" for name in names if name in stored["versions"])
     told = f"{stored['n_bits']} bits. {stored['machine']['processor']}, one thread, {stored['date']}; {used}."
-    header = ["model", "", "items", "bits as by the model", "whole codes"]
+    header = ["model", "", "items", "codes that differ", "bits as by the model"]
     return tables.markdown(header, rows) + f"\n\n{told}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from crossbit.encoders.hub import Forward
+from crossbit.encoders.hub_transformers import quiet_loading
 from crossbit.errors import FileFormatError, MissingExtraError
 
 
@@ -36,9 +37,10 @@ def load_model(folder: Path) -> tuple[Any, Any]:
         raise MissingExtraError(f"The text encoder {folder.name}", "hub") from error
     settings = {"use_safetensors": True, "local_files_only": True}
     try:
-        model = SentenceTransformer(
-            str(folder), device="cpu", trust_remote_code=False, local_files_only=True, model_kwargs=settings
-        )
+        with quiet_loading():
+            model = SentenceTransformer(
+                str(folder), device="cpu", trust_remote_code=False, local_files_only=True, model_kwargs=settings
+            )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise FileFormatError(f"{folder} holds no whole model of sentence-transformers ({error}).") from error
     return torch, model.eval()

@@ -90,15 +90,17 @@ def _first(error: Exception) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says about its own parts: nothing of it is about the model or anything to act on."""
-    told = logging.getLogger("torch.onnx")
-    level = told.level
-    told.setLevel(logging.ERROR)
+    told = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [log.level for log in told]
+    for log in told:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        told.setLevel(level)
+        for log, level in zip(told, levels, strict=True):
+            log.setLevel(level)
 
 
 def _forget_origins(model: ModelProto) -> None:
