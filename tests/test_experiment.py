@@ -69,7 +69,7 @@ def test_every_experiment_file_builds_its_methods() -> None:
 def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
     # A method that is an ablation of another one by its nature (kdcmh-labels) stands beside that one.
     found = {e.data for e in read_experiments(EXPERIMENTS) if e.method == method and (e.of or not e.ablation)}
-    assert found == set(DATA)
+    assert found - {"fashion6k-fine"} == set(DATA)
 
 
 @pytest.mark.parametrize("method", METHODS)
