@@ -75,7 +75,7 @@ def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_plan_has_every_code_length(method: str) -> None:
     for experiment in read_experiments(EXPERIMENTS):
-        if experiment.method == method and not experiment.ablation:
+        if experiment.method == method and not experiment.ablation and not experiment.data.endswith("-fine"):
             assert sorted(experiment.plan) == [16, 32, 64, 128]
 
 

@@ -93,7 +93,7 @@ class Hierarchy:
         if several == "refuse" and (wrong := np.flatnonzero((counts > 0).sum(axis=0) > 1)).size:
             first = int(wrong[0])
             told = ", ".join(
-                f"{_named(names[0], [place])} ({int(counts[place, first])} pairs)"
+                f"{_named(names[0], [int(place)])} ({int(counts[place, first])} pairs)"
                 for place in np.flatnonzero(counts[:, first])
             )
             raise LabelError(
