@@ -56,7 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("methods",),
     ("pixels",),
-    ("experiment", "report", "collection", "tables"),
+    ("experiment", "report", "collection", "tables", "tuning"),
     ("testing",),  # public, held apart: no other part of the package imports it
     ("cli", "service", "client"),
 )

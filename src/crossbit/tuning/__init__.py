@@ -1,0 +1,1 @@
+"""Tuning: settings chosen by a figure that needs no labels."""
