@@ -171,7 +171,7 @@ def test_a_fit_that_fails_is_noted_and_the_others_go_on(monkeypatch: pytest.Monk
     assert all(trial.values["power"] > 4 and trial.proxies is None for trial in failed)  # type: ignore[operator]
     assert study.best.problem == ""
     alone = tune(dataclasses.replace(METHOD, power=8.0), PAIRS, spaces={"power": Range(5.0, 8.0)}, trials=1)
-    with pytest.raises(DataError, match="No fit of the study came to its end.*hold NaN"):
+    with pytest.raises(DataError, match=r"No fit of the study came to its end.*hold NaN"):
         _ = alone.best
 
 
@@ -193,13 +193,13 @@ def test_the_parts_share_no_pair_and_no_content() -> None:
 
 
 def test_what_cannot_be_tuned_is_refused() -> None:
-    with pytest.raises(SettingsError, match="scm learns with labels.*without labels"):
+    with pytest.raises(SettingsError, match=r"scm learns with labels.*without labels"):
         tune(load_method("scm")(), PAIRS)
     with pytest.raises(SettingsError, match="dcmh learns with labels"):
         tune(build_method("kdcmh", {"teacher": {"method": "dcmh"}}), PAIRS)
     with pytest.raises(SettingsError, match="random-projection has no setting to look for"):
         tune(RandomProjection(), PAIRS)
-    with pytest.raises(SettingsError, match="no figure 'map'.*pair_rank.*together"):
+    with pytest.raises(SettingsError, match=r"no figure 'map'.*pair_rank.*together"):
         tune(METHOD, PAIRS, proxy="map")
     with pytest.raises(SettingsError, match="trials must be 1 or more; got 0"):
         tune(METHOD, PAIRS, trials=0)

@@ -21,7 +21,7 @@ from crossbit.method import Method
 from crossbit.tuning import PROXY, Study, Trial, experiment_text
 from crossbit.tuning import tune as run_study
 from crossbit.tuning import tuned as best_of
-from crossbit.tuning.search import check_unsupervised
+from crossbit.tuning.search import check_asked
 
 STUDY, BEST = "study.json", "best.toml"
 _SHOWN = 5
@@ -69,8 +69,7 @@ def tune(
     """
     check_folder_place(out)
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
-    check_unsupervised(learner)
-    spaces = spaces_given(learner, space or ())
+    spaces = check_asked(learner, spaces_given(learner, space or ()), proxy=proxy, held_out=held_out)
     kept = f"Finished trials are kept in {out / STUDY}; the same command goes on from there."
     with when_stopped(kept), progress_shown() as progress:
         dataset = load_data(
@@ -134,8 +133,9 @@ def _show(study: Study, out: Path, after: str) -> None:
     ended = [trial for trial in study.trials if trial.proxies is not None]
     order = sorted(ended, key=lambda trial: -(trial.judged(study.proxy) or 0.0))
     shown = order[:_SHOWN] + [trial for trial in order[_SHOWN:] if trial.number == 0]
+    show(f"{study.about['method']}, {len(study.trials)} fits, the best by {study.proxy} of held-out pairs:")
     show_table(
-        f"{study.about['method']}, {len(study.trials)} fits, the best by {study.proxy} of held-out pairs",
+        "",
         ["trial", study.proxy, "settings"],
         [[str(trial.number), f"{trial.judged(study.proxy):.4f}", _told(trial)] for trial in shown],
         right=["trial", study.proxy],

@@ -61,15 +61,9 @@ def tune(
     Raises SettingsError for a supervised method, a setting, a proxy or a share that cannot be, and where the file is a
     study of something else; MissingExtraError without Optuna; DataError for too few pairs. A fit that fails is noted.
     """
-    check_unsupervised(method)
-    chosen = dict(spaces_of(method) if spaces is None else spaces)
-    check_spaces(method, chosen)
-    if proxy not in PROXIES or proxy == "teacher_agreement":
-        known = ", ".join(name for name in PROXIES if name != "teacher_agreement")
-        raise SettingsError(f"There is no figure {proxy!r} to choose by; there are {known}.")
     if trials < 1:
         raise SettingsError(f"trials must be 1 or more; got {trials!r}.")
-    check_optuna()
+    chosen = check_asked(method, spaces, proxy=proxy, held_out=held_out)
     parts = parted(pairs.without_labels(), held_out, at_most, seed)
     about = {
         "method": method.name,
@@ -96,6 +90,20 @@ def tuned(method: Method, study: Study) -> Method:
     return with_values(method, study.best.values)
 
 
+def check_asked(method: Method, spaces: Spaces | None, *, proxy: str, held_out: float) -> Spaces:
+    """The spaces that a search would go through; raises what `tune` raises for what needs no pairs to be seen."""
+    check_unsupervised(method)
+    chosen = dict(spaces_of(method) if spaces is None else spaces)
+    check_spaces(method, chosen)
+    if proxy not in PROXIES or proxy == "teacher_agreement":
+        known = ", ".join(name for name in PROXIES if name != "teacher_agreement")
+        raise SettingsError(f"There is no figure {proxy!r} to choose by; there are {known}.")
+    if not 0 < held_out <= 0.5:
+        raise SettingsError(f"held_out is a share above 0 and at most .5; got {held_out!r}.")
+    check_optuna()
+    return chosen
+
+
 def check_unsupervised(method: Method) -> None:
     """Raise SettingsError for a method that learns with labels, or that has such a one in its settings."""
     parts = [method, *(part for part in vars(method).values() if isinstance(part, Method))]
@@ -108,9 +116,7 @@ def check_unsupervised(method: Method) -> None:
 
 
 def parted(pairs: PairedFeatures, share: float, at_most: int | None, seed: int) -> Parts:
-    """The pairs in two random parts; raises SettingsError for a share that cannot be, DataError for too few pairs."""
-    if not 0 < share <= 0.5:
-        raise SettingsError(f"held_out is a share above 0 and at most .5; got {share!r}.")
+    """The pairs in two random parts; raises DataError for too few pairs."""
     if at_most is not None and at_most < 2:
         raise SettingsError(f"at_most is a number of pairs, 2 or more; got {at_most!r}.")
     order = np.random.default_rng(seed).permutation(len(pairs))[:at_most]

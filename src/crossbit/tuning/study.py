@@ -42,7 +42,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """What tuning did. about: what was asked for: method, settings, spaces, data, proxy, seed. trials: in their order."""
+    """What tuning did.
+
+    about: what was asked for: method, settings, spaces, data, proxy, seed. trials: in their order.
+    """
 
     about: Mapping[str, Any]
     trials: tuple[Trial, ...] = ()
