@@ -22,6 +22,7 @@ import database_codes
 import difference_tables
 import encode_tables
 import evaluation_tables
+import family
 import pixels
 import plots
 import reliability
@@ -32,7 +33,7 @@ from crossbit import tables
 from crossbit.evaluation import PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
-from crossbit.method import Method, Paper
+from crossbit.method import Method
 from crossbit.methods import METHODS, load_method
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,7 @@ DOCUMENTS = (
     "docs/encoders.md",
     "docs/search.md",
     "docs/results.md",
+    "docs/family.md",
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
@@ -96,7 +98,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks() | evaluation_tables.blocks()
+    made |= search_tables.blocks() | evaluation_tables.blocks() | family.blocks(results)
     for preset in ("PALL", "P50"):
         made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
@@ -206,7 +208,7 @@ def _method_page(name: str, kind: type[Method]) -> str:
     traits = ["Needs labels." if kind.supervised else "Needs no labels."]
     if kind.paper.reconstruction:
         traits.append("**A reconstruction**: the paper's text is not public.")
-    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} {' '.join(traits)}"]
+    lines = [f"## {name}", "", _plain(told[0]), "", f"{family.cited(kind.paper)} {' '.join(traits)}"]
     lines += [line for part in told[1:] if "Departure" in part for line in ("", _plain(part))]
     meanings = _meanings(kind)
     rows = [[f"`{f.name}`", f"`{_default(f)}`", meanings.get(f.name, "")] for f in dataclasses.fields(kind)]
@@ -224,11 +226,6 @@ def _meanings(kind: type[Method]) -> dict[str, str]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
-
-
-def _cited(paper: Paper) -> str:
-    link = f" <{paper.link}>" if paper.link else ""
-    return f"{paper.authors}. *{paper.title}*. {paper.venue} {paper.year}.{link}"
 
 
 def _default(field: dataclasses.Field[object]) -> str:
