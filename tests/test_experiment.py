@@ -10,7 +10,7 @@ import pytest
 
 from crossbit.datasets import Dataset
 from crossbit.errors import FileFormatError, SettingsError
-from crossbit.evaluation import code_proxies, PROTOCOLS, evaluate
+from crossbit.evaluation import PROTOCOLS, code_proxies, evaluate
 from crossbit.experiment import (
     Experiment,
     Job,

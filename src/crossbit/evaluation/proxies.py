@@ -132,7 +132,7 @@ def code_proxies(
     bits = [codes.signs() for codes in (image_codes, text_codes)]
     alike = np.asarray(bits[0] @ bits[1].T, dtype=np.float32)
     image, text = (_cosines(side - side.mean(axis=0)) for side in (pairs.image[rows], pairs.text[rows]))
-    couples = _couples(len(rows), generator)
+    places, couples = [_places(side) for side in (image, text)], _couples(len(rows), generator)
     taught = None if teacher is None else _taught(teacher, pairs.image[rows], pairs.text[rows])
     return CodeProxies(
         n_pairs=len(rows),
@@ -144,7 +144,7 @@ def code_proxies(
         unique=(image_codes.n_unique() + text_codes.n_unique()) / (2 * len(rows)),
         agreement_image=_rank_correlation(alike, image, couples),
         agreement_text=_rank_correlation(alike, text, couples),
-        neighbourhood=float(np.mean([_nearness(near, side) for near in (alike, alike.T) for side in (image, text)])),
+        neighbourhood=float(np.mean([_nearness(near, side) for near in (alike, alike.T) for side in places])),
         teacher_agreement=None if taught is None else _rank_correlation(alike, taught, couples),
     )
 
@@ -197,18 +197,23 @@ def _rank_correlation(first: Square, second: Square, couples: tuple[NDArray[np.i
     return float(np.corrcoef(average_ranks(compared[0]), average_ranks(compared[1]))[0, 1])
 
 
-def _nearness(alike: Square, cosines: Square) -> float:
-    """The mean rank by cosine, 1 to -1, of the items with the nearest codes; of tied ones each weighs its share."""
+def _places(cosines: Square) -> Square:
+    """The rank of each other item in its row, 0 the nearest, ties at their mean; the item itself is left out."""
+    n = len(cosines)
+    others = cosines[~np.eye(n, dtype=np.bool_)].reshape(n, n - 1)
+    return np.stack([n - 1 - average_ranks(row) for row in others]).astype(np.float32)
+
+
+def _nearness(alike: Square, places: Square) -> float:
+    """The mean place, 1 to -1, of the items with the nearest codes; of tied ones each weighs its share."""
     n = len(alike)
     nearest = max(1, round(NEAREST_SHARE * (n - 1)))
-    total = 0.0
-    for row in range(n):
-        codes, values = np.delete(alike[row], row), np.delete(cosines[row], row)
-        bar = np.partition(codes, n - 1 - nearest)[n - 1 - nearest]
-        above, tied = codes > bar, codes == bar
-        weights = above + tied * ((nearest - above.sum()) / tied.sum())
-        total += float(weights @ average_ranks(values)) / nearest
-    return 2 * (total / n - 1) / max(n - 2, 1) - 1
+    codes = alike[~np.eye(n, dtype=np.bool_)].reshape(n, n - 1)
+    bar = np.partition(codes, n - 1 - nearest, axis=1)[:, n - 1 - nearest, None]
+    above, tied = codes > bar, codes == bar
+    share = (nearest - above.sum(axis=1, keepdims=True)) / tied.sum(axis=1, keepdims=True)
+    mean = float(((above + tied * share) * places).sum(axis=1, dtype=np.float64).mean()) / nearest
+    return 1 - 2 * mean / max(n - 2, 1)
 
 
 def _cosines(rows: Features) -> Square:
