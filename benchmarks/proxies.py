@@ -4,8 +4,8 @@ What is measured, and the rule, were written down before any figure was seen.
 
 A fifth of a data set's training pairs is held out by seed 0. A method is fitted on the others, its proxies are taken of
 the held-out pairs (`crossbit.evaluation.code_proxies`, with weighted CCA fitted on the same pairs as the teacher of
-all) and, in the cells of methods, of as many pairs it was fitted on, to see what is lost without holding out. Queries, database and labels are
-used for the mAP alone, which nothing is chosen by. Two kinds of cell:
+all) and, in the cells of methods, of as many pairs it was fitted on, to see what is lost without holding out. Queries,
+database and labels are used for the mAP alone, which nothing is chosen by. Two kinds of cell:
 
 methods   the unsupervised methods, and their ablations, on one data set at one code length, each with the settings of
           its experiment file, seed 0. mAP is the stored one (benchmarks/results), of the fit on all training pairs.

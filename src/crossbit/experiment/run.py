@@ -21,7 +21,7 @@ import crossbit
 from crossbit.datasets import Dataset
 from crossbit.evaluation import PROTOCOLS, Scores, code_proxies, evaluate
 from crossbit.evaluation.protocol import with_data
-from crossbit.evaluation.records import Curves
+from crossbit.evaluation.records import Curves, Evaluation
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
@@ -61,10 +61,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         }
         evaluation = evaluate(hasher, pairs, split, protocols)
         details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
-        details["proxies"] = unlabelled(hasher, pairs, split)
-        curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
-        details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
-        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
+        details |= {"proxies": unlabelled(hasher, pairs, split), **both_ways(evaluation)}
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
             details["prefixes"] = {
@@ -99,6 +96,16 @@ def unlabelled(hasher: Hasher, pairs: PairedFeatures, split: Split) -> dict[str,
     figures = code_proxies(hasher.encode_images(seen.image), hasher.encode_texts(seen.text), seen).to_json()
     kept = {key: round(value, 6) for key, value in figures.items() if value is not None}
     return {"on": name, **kept}
+
+
+def both_ways(evaluation: Evaluation) -> dict[str, Any]:
+    """What a result keeps of the curves of both directions."""
+    curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+    found = {way: curve for way, curve in curves.items() if curve}
+    return {
+        "pair_recall": {way: recalls(curve) for way, curve in found.items()},
+        "curves": {way: drawn(curve) for way, curve in found.items()},
+    }
 
 
 def recalls(curves: Curves) -> dict[str, float]:
