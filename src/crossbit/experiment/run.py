@@ -45,6 +45,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         hasher = method.fit(pairs[split.train], progress=progress)
         details |= {
             "settings": method.settings(),
+            "supervised": method.supervised,
             "cost": {
                 "fit_wall_seconds": round(time.perf_counter() - wall, 2),
                 "fit_cpu_seconds": round(time.process_time() - cpu, 2),
