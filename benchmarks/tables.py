@@ -30,6 +30,7 @@ import search_tables
 import service_tables
 import sizing
 from crossbit import tables
+from crossbit.datasets.dataset import FINE
 from crossbit.evaluation import PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
@@ -104,6 +105,17 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
     return made
+
+
+def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
+    """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
+    return {f"table fine {preset}": partial(_all_lengths, results, preset, "mean") for preset in ("PALL", "P50")}
+
+
+def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
+    """The results under the labels that every method was measured with, and those under fine labels."""
+    fine = [result for result in results if result.data.endswith(FINE)]
+    return [result for result in results if result not in fine], fine
 
 
 def _main_tables(results: list[Result]) -> str:
@@ -237,7 +249,8 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
     """What must be rewritten, with its new content."""
-    stale, made = {}, blocks(results)
+    results, fine = by_fine_labels(results)
+    stale, made = {}, blocks(results) | fine_blocks(fine)
     for name in DOCUMENTS:
         path = ROOT / name
         before = path.read_text(encoding="utf-8")
