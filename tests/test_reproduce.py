@@ -121,7 +121,9 @@ def test_every_experiment_and_every_published_row_can_be_used() -> None:
     assert experiment_paths()["djsrh-mirflickr25k-unsup"].parent.name == "reproduce"
     for path in (shipped_folder() / "reproduce").glob("*.toml"):
         experiment = experiment_named(path.stem)
-        assert how_to_get(experiment.data, Path("data")).startswith(("MIRFLICKR", "NUS-WIDE")), path
+        assert how_to_get(experiment.data, Path("data")).startswith(
+            ("MIRFLICKR", "NUS-WIDE", "Flickr30k", "MS COCO")
+        ), path
         assert experiment.jobs()[0].method() is not None
     for row in read_published():
         assert row.method in METHODS

@@ -17,12 +17,13 @@ from typing import Any
 
 import crossbit
 from crossbit.datasets import Dataset
-from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation import PROTOCOLS, Evaluation, PairScores, Scores
 from crossbit.evaluation.protocol import with_data
 from crossbit.evaluation.records import Curves
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
+from crossbit.experiment.scoring import scores_of
 from crossbit.experiment.state import expected_of
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress, silent
@@ -36,11 +37,12 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     """
     pairs, split, method = dataset.pairs, dataset.split, job.method()
     presets, expected = job.experiment.protocols, expected_of(job, dataset)
-    protocols = [PROTOCOLS[preset] for preset in presets]
+    measured: Mapping[str, Scores | PairScores]
     details = about_job(job, dataset)
     before, wall, cpu = peak_memory_mib(), time.perf_counter(), time.process_time()
     if method is None:
-        measured = REFERENCES[job.experiment.method](pairs, split, protocols)
+        protocols = [PROTOCOLS[preset] for preset in presets]
+        measured = dict(zip(presets, REFERENCES[job.experiment.method](pairs, split, protocols), strict=True))
     else:
         hasher = method.fit(pairs[split.train], progress=progress)
         details |= {
@@ -55,31 +57,36 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
             },
             "hasher": hasher.fingerprint(),
         }
-        evaluation = evaluate(hasher, pairs, split, protocols)
-        details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
-        curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
-        details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
-        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
+        measured, evaluation = scores_of(hasher, dataset, presets)
+        details |= {"report": figures(hasher)} | ({} if evaluation is None else beside(evaluation))
         if lengths := getattr(method, "prefixes", ()):
-            parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
+            parts = {n: scores_of(hasher.prefix(n), dataset, presets)[0] for n in lengths}
             details["prefixes"] = {
-                str(n): {preset: stored(one, expected) for preset, one in zip(presets, part, strict=True)}
-                for n, part in parts.items()
+                str(n): {preset: stored(one, expected) for preset, one in part.items()} for n, part in parts.items()
             }
-        measured = evaluation.scores
     details |= {
         "pairs": {name: len(getattr(split, name)) for name in ("train", "query", "database")},
         "versions": versions(),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
     }
-    scores = {preset: stored(score, expected) for preset, score in zip(presets, measured, strict=True)}
+    scores = {preset: stored(score, expected) for preset, score in measured.items()}
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
 
 
 def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
     """What a result says of its job besides the numbers."""
     return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
+
+
+def beside(evaluation: Evaluation) -> dict[str, Any]:
+    """What an evaluation by labels tells besides the scores: monitors, recall of the pair, curves."""
+    curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+    return {
+        "monitors": evaluation.monitor.to_json() if evaluation.monitor else {},
+        "pair_recall": {way: recalls(curve) for way, curve in curves.items() if curve},
+        "curves": {way: drawn(curve) for way, curve in curves.items() if curve},
+    }
 
 
 def recalls(curves: Curves) -> dict[str, float]:
@@ -94,7 +101,7 @@ def drawn(curves: Curves) -> dict[str, Any]:
     return {"precision_at": at, "precision": precision, "recall": [round(value, 5) for value in curves.recall]}
 
 
-def stored(scores: Scores, expected: Mapping[str, str]) -> dict[str, Any]:
+def stored(scores: Scores | PairScores, expected: Mapping[str, str]) -> dict[str, Any]:
     """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id, which names the data."""
     values = {"I2T": scores.i2t, "T2I": scores.t2i, "mean": scores.mean}
     named = with_data(scores.protocol_id, expected["data"])
