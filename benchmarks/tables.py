@@ -25,6 +25,7 @@ import evaluation_tables
 import family
 import pixels
 import plots
+import query_tables
 import reliability
 import search_tables
 import service_tables
@@ -75,7 +76,8 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
-        "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
+        "table query": query_tables.query_table,
+        "table query hub": query_tables.hub_table,
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
@@ -174,31 +176,6 @@ def _choices(path: Path) -> str:
     versions = f"commit {record['versions']['commit']}, torch {record['versions']['torch']}"
     told = f"Equal within {record['tolerance']}; {record['machine']['processor']}, {versions}."
     return f"{table}\n\n{told}"
-
-
-def _query_table(path: Path) -> str:
-    if not path.is_file():
-        return tables.NOTHING
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    starts, sizes = stored["cold_start"], stored["export"]["bytes"]
-    rows = []
-    for name, what in (("torch", "torch"), ("onnx", "ONNX"), ("item", "no encoder (`--item`)")):
-        found, (low, high) = starts[name], starts[name]["wall_range"]
-        told = f"{found['cpu_seconds']:.2f} s; by the clock {found['wall_seconds']:.2f} s ({low:.2f} to {high:.2f})"
-        rows.append([f"cold start, {what}, processor time", told])
-    rows.append(["cold start, torch / ONNX, processor time", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
-    for data, sides in stored["agreement"].items():
-        rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
-    for name, spent in stored["warm"]["cpu_milliseconds"].items():
-        rows.append([f"encode one more, {name}, processor time", f"{spent:.1f} ms"])
-    rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
-    before, after = starts["load_average"]
-    told = (
-        f"{stored['machine']['processor']}, one thread, {stored['date']}; medians of {starts['starts']} starts. The "
-        f"load was {before} before them and {after} after them, on {starts['processors']} processors. Where it is "
-        "above their number, the clock also counts waiting for other programs; the processor time does not."
-    )
-    return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
 
 
 def protocol_table() -> str:

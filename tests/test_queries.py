@@ -35,7 +35,7 @@ from crossbit.queries import (
 )
 from crossbit.queries import agreement as agreement_module
 from crossbit.queries import find as find_module
-from crossbit.queries.packaged import Traceable
+from crossbit.queries.traceable import Traceable
 from crossbit.testing import run_without_torch
 
 N_BITS = 44  # no multiple of 8, so that a code has unused bits

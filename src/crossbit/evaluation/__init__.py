@@ -26,6 +26,7 @@ from crossbit.evaluation.protocol import (
     UCCH,
     EvaluationProtocol,
 )
+from crossbit.evaluation.proxies import PROXIES, CodeProxies, code_proxies
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Curves, Evaluation, Scores
 from crossbit.evaluation.similarities import evaluate_similarities, mean_average_precision_of
@@ -41,10 +42,12 @@ __all__ = [
     "PAIR_PROTOCOLS",
     "PALL",
     "PROTOCOLS",
+    "PROXIES",
     "PUKD",
     "TEXTBOOK_50",
     "UCCH",
     "CodeMonitor",
+    "CodeProxies",
     "Curves",
     "Evaluation",
     "EvaluationProtocol",
@@ -57,6 +60,7 @@ __all__ = [
     "Scores",
     "average_precisions",
     "code_monitors",
+    "code_proxies",
     "evaluate",
     "evaluate_codes",
     "evaluate_pairs",

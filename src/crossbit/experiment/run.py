@@ -15,18 +15,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import crossbit
 from crossbit.datasets import Dataset
-from crossbit.evaluation import PROTOCOLS, Evaluation, PairScores, Scores
+from crossbit.evaluation import PROTOCOLS, PairScores, Scores, code_proxies
 from crossbit.evaluation.protocol import with_data
-from crossbit.evaluation.records import Curves
+from crossbit.evaluation.records import Curves, Evaluation
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
 from crossbit.experiment.scoring import scores_of
 from crossbit.experiment.state import expected_of
 from crossbit.hasher import Hasher
+from crossbit.pairs import PairedFeatures, Split
 from crossbit.progress import Progress, silent
+
+ENOUGH_PAIRS = 200  # of the database, outside train, for figures of pairs that were not learned from
 
 
 def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Result:
@@ -58,7 +63,8 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
             "hasher": hasher.fingerprint(),
         }
         measured, evaluation = scores_of(hasher, dataset, presets)
-        details |= {"report": figures(hasher)} | ({} if evaluation is None else beside(evaluation))
+        details |= {"report": figures(hasher), "proxies": unlabelled(hasher, pairs, split)}
+        details |= {} if evaluation is None else both_ways(evaluation)
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: scores_of(hasher.prefix(n), dataset, presets)[0] for n in lengths}
             details["prefixes"] = {
@@ -79,13 +85,28 @@ def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
     return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
 
 
-def beside(evaluation: Evaluation) -> dict[str, Any]:
-    """What an evaluation by labels tells besides the scores: monitors, recall of the pair, curves."""
+def unlabelled(hasher: Hasher, pairs: PairedFeatures, split: Split) -> dict[str, Any]:
+    """The proxies of an evaluation without labels, and of which pairs they are.
+
+    Where the database has ENOUGH_PAIRS that were not learned from, those ("on": "database"); else train pairs ("on":
+    "train"), which flatter methods that learn by heart. Never queries.
+    """
+    new = np.setdiff1d(split.database, split.train)
+    rows, name = (new, "database") if len(new) >= ENOUGH_PAIRS else (split.train, "train")
+    seen = pairs.without_labels()[rows]
+    figures = code_proxies(hasher.encode_images(seen.image), hasher.encode_texts(seen.text), seen).to_json()
+    kept = {key: round(value, 6) for key, value in figures.items() if value is not None}
+    return {"on": name, **kept}
+
+
+def both_ways(evaluation: Evaluation) -> dict[str, Any]:
+    """What a result keeps of an evaluation by labels besides the scores."""
     curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+    found = {way: curve for way, curve in curves.items() if curve}
     return {
         "monitors": evaluation.monitor.to_json() if evaluation.monitor else {},
-        "pair_recall": {way: recalls(curve) for way, curve in curves.items() if curve},
-        "curves": {way: drawn(curve) for way, curve in curves.items() if curve},
+        "pair_recall": {way: recalls(curve) for way, curve in found.items()},
+        "curves": {way: drawn(curve) for way, curve in found.items()},
     }
 
 
