@@ -32,7 +32,7 @@ import service_tables
 import sizing
 from crossbit import tables
 from crossbit.datasets.dataset import FINE
-from crossbit.evaluation import PROTOCOLS
+from crossbit.evaluation import PAIR_PROTOCOLS, PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
 from crossbit.method import Method
@@ -82,6 +82,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
         "protocols": protocol_table,
+        "pair protocols": pair_protocol_table,
         "plots": partial(_plot_lines, results),
         "table calibration": reliability.table,
         "table scan": sizing.scan_table,
@@ -183,6 +184,16 @@ def protocol_table() -> str:
     rows = [
         [f"`{key}`", p.name, str(p.cutoff or "none"), p.divide_by, p.ties, p.without_relevant]
         for key, p in PROTOCOLS.items()
+    ]
+    return tables.markdown(header, rows, figures=False)
+
+
+def pair_protocol_table() -> str:
+    """Every preset of recall of the own pair."""
+    header = ["preset", "printed as", "first", "pictures at a time", "ties"]
+    rows = [
+        [f"`{key}`", p.name, str(p.k), f"{p.fold:,}, the mean of all full folds" if p.fold else "all", "expected"]
+        for key, p in PAIR_PROTOCOLS.items()
     ]
     return tables.markdown(header, rows, figures=False)
 

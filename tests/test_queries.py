@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exported = export_queries(hasher, place / "query")
     assert exported.left_out == {}
     return place
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[1] / "docs" / "export.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    hasher = hasher_of()
+    names: dict[str, object] = {"hasher": hasher}
+    exec(code, names)
+    assert names["codes"] == hasher.encode_texts(MiniLM().encode(["a red fruit"]).features)
 
 
 @pytest.fixture
