@@ -69,10 +69,10 @@ def pixel_learner(
 
 
 def _on_gpu(method: DeepMethod, settings: Sequence[str]) -> DeepMethod:
-    import torch  # only learning from pixels comes here
+    from crossbit.pixels.device import usual_device
 
     said = any(setting.startswith("@") or setting.partition("=")[0].strip() == "device" for setting in settings)
-    return method if said or not torch.cuda.is_available() else method.with_settings({"device": "cuda"})
+    return method if said else method.with_settings({"device": usual_device()})
 
 
 def fit_from_pixels(
