@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "factorisation",
         "anchor_graphs",
         "anchor_features",
+        "label_rows",
         "label_similarity",
         "sparse_coding",
         "pseudo_labels",

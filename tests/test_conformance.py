@@ -48,6 +48,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "scm": {},
     "hcsr": {},
+    "seph": {},
     "sccmh": {},
     "dcmh": {"epochs": 60, "hidden": 256},
 }

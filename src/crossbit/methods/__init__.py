@@ -37,6 +37,7 @@ METHODS: dict[str, str] = {
     "pldh": "crossbit.methods.pldh:PLDH",
     "scm": "crossbit.methods.scm:SCM",
     "hcsr": "crossbit.methods.hcsr:HCSR",
+    "seph": "crossbit.methods.seph:SePH",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
