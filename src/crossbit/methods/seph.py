@@ -15,7 +15,7 @@ from crossbit.anchor_features import AnchorFeatures
 from crossbit.correlation import DEFAULT_RIDGE, Matrix, check_ridge
 from crossbit.errors import DataError, SettingsError
 from crossbit.factorisation import signs
-from crossbit.hasher import HashFunction, Hasher, Layer
+from crossbit.hasher import Hasher, HashFunction, Layer
 from crossbit.label_rows import LabelRows
 from crossbit.label_similarity import labels_of, unit_labels
 from crossbit.method import Method, Paper
@@ -32,8 +32,9 @@ class SePH(Method):
     With P_ij = cos(labels i, labels j) over all i != j, made to sum to 1: (1) minimise KL(P | Q) + a / (r n) sum
     (|h| - 1)^2 over real H (n, r), Q_ij made to sum to 1 of 1 / (1 + |h_i - h_j|^2 / 4); for h of -1 and 1 the
     fraction is the Hamming distance. (2) Its slope at h_i is sum_j (P_ij - Q_ij) (h_i - h_j) / (1 + |h_i - h_j|^2 / 4)
-    and that of the second term; descent with momentum and a gain for each value, as in t-SNE, and the best H is kept. (3) B = sgn(H). (4) For each bit and modality a logistic
-    regression on anchors predicts B; an item's code is the signs of its own modality's classifiers.
+    and that of the second term; descent with momentum and a gain for each value, as in t-SNE, and the best H is kept.
+    (3) B = sgn(H). (4) For each bit and modality a logistic regression on anchors predicts B; an item's code is the
+    signs of its own modality's classifiers.
 
     Source: Lin, Ding, Hu, Wang, CVPR 2015, from an account of the code of others, whose settings these are. Departures:
     one h for all pairs with the same labels, which (1) cannot tell apart and draws together (`codes_of = "items"` is
