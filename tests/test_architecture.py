@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "anchor_features",
         "label_rows",
         "label_similarity",
+        "logistic",
         "sparse_coding",
         "pseudo_labels",
         "distribution",

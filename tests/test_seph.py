@@ -12,6 +12,7 @@ import pytest
 from crossbit import label_rows
 from crossbit.errors import DataError, SettingsError
 from crossbit.label_rows import LabelRows
+from crossbit.logistic import logistic_weights
 from crossbit.methods.seph import SePH, label_distribution
 from crossbit.pairs import PairedFeatures
 from crossbit.testing import planted_pairs
@@ -66,7 +67,7 @@ def test_the_classifiers_reach_the_lowest_loss(generator: np.random.Generator) -
     rows = generator.standard_normal((60, 4))
     rows = (rows - rows.mean(axis=0)) / 2
     codes = np.where(rows @ generator.standard_normal((4, 2)) + generator.standard_normal((60, 2)) > 0, 1.0, -1.0)
-    weight, bias = SePH(ridge=0.5, classifier_iterations=400).classifiers(rows, codes)
+    weight, bias = logistic_weights(rows, codes, ridge=0.5, iterations=400)
     for bit in range(2):
         chance = 1 / (1 + np.exp(codes[:, bit] * (rows @ weight[:, bit] + bias[bit])))
         slope = -(rows.T @ (codes[:, bit] * chance)) / 60 + 0.5 / 16 * weight[:, bit]

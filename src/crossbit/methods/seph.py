@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
-import scipy.optimize
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from crossbit.anchor_features import AnchorFeatures
 from crossbit.correlation import DEFAULT_RIDGE, Matrix, check_ridge
@@ -18,6 +16,7 @@ from crossbit.factorisation import signs
 from crossbit.hasher import Hasher, HashFunction, Layer
 from crossbit.label_rows import LabelRows
 from crossbit.label_similarity import labels_of, unit_labels
+from crossbit.logistic import logistic_weights
 from crossbit.method import Method, Paper
 from crossbit.pairs import PairedFeatures
 from crossbit.progress import Progress, Step
@@ -89,7 +88,9 @@ class SePH(Method):
         functions = []
         for features in (pairs.image, pairs.text):
             anchored = AnchorFeatures.of(features, self.anchors, generator)
-            functions.append(_function(anchored, *self.classifiers(anchored.rows, codes)))
+            functions.append(
+                _function(anchored, *logistic_weights(anchored.rows, codes, self.ridge, self.classifier_iterations))
+            )
         report = {"objective": objective, "label_rows": len(kinds.rows), "learned_on": len(pairs)}
         return Hasher(functions[0], functions[1], report=report)
 
@@ -130,25 +131,6 @@ class SePH(Method):
         off = np.abs(hidden) - 1
         value += self.alpha / (r * n) * (counts @ np.square(off)).sum()
         return float(value), slope + 2 * self.alpha / (r * n) * off * np.sign(hidden)
-
-    def classifiers(self, rows: Matrix, codes: Matrix) -> tuple[Matrix, Matrix]:
-        """Weights (k, r) and biases (r,) of r logistic regressions on rows (n, k) of mean squared length 1.
-
-        Each has the lowest mean of log(1 + exp(-code * value)) + ridge / (8 k) |weight|^2.
-        """
-        (n, k), r = rows.shape, codes.shape[1]
-        penalty = self.ridge / (4 * k)
-
-        def loss(flat: Matrix) -> tuple[float, Matrix]:
-            weight, bias = flat[: k * r].reshape(k, r), flat[k * r :]
-            margin = codes * (rows @ weight + bias)
-            slope = -codes * expit(-margin) / n
-            value = np.logaddexp(0, -margin).sum() / n + penalty / 2 * np.square(weight).sum()
-            return float(value), np.concatenate([(rows.T @ slope + penalty * weight).ravel(), slope.sum(axis=0)])
-
-        limits = {"maxiter": self.classifier_iterations, "ftol": 1e-14, "gtol": 1e-7}
-        found = scipy.optimize.minimize(loss, np.zeros((k + 1) * r), jac=True, method="L-BFGS-B", options=limits).x
-        return found[: k * r].reshape(k, r), found[k * r :]
 
 
 def label_distribution(kinds: LabelRows) -> Matrix:
