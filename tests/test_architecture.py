@@ -55,6 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+        *("label_network", "tapped_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -68,6 +69,7 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+    *("label_network", "tapped_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

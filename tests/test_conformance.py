@@ -50,6 +50,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "hcsr": {},
     "seph": {},
     "sccmh": {},
+    "ssah": {"epochs": 30, "hidden": 128, "features": 64, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
 }
 """Settings with which each method learns the planted world in a second or so."""

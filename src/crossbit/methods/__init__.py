@@ -39,6 +39,7 @@ METHODS: dict[str, str] = {
     "hcsr": "crossbit.methods.hcsr:HCSR",
     "seph": "crossbit.methods.seph:SePH",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
+    "ssah": "crossbit.methods.ssah:SSAH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
