@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from crossbit.adversary import ModalityDiscriminator
 from crossbit.tapped_net import TappedNet, Taps, taps_of
 
 PairwiseLoss = Callable[[Tensor, Tensor], Tensor]
@@ -75,3 +76,13 @@ class LabelNetwork(nn.Module):
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
         return last
+
+
+class FeatureDiscriminator(ModalityDiscriminator):
+    """Features (b, f) to one value each: high for the label network's, low for a modality's."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        half = max(1, features // 2)
+        deep = (nn.Linear(features, features), nn.ReLU(), nn.Linear(features, half), nn.ReLU(), nn.Linear(half, 1))
+        self.layers = nn.Sequential(*deep)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from crossbit.adversary import ModalityDiscriminator, as_class
+from crossbit.adversary import as_class
 from crossbit.errors import SettingsError
-from crossbit.label_network import LabelNetwork
+from crossbit.label_network import FeatureDiscriminator, LabelNetwork
 from crossbit.label_rows import LabelRows
 from crossbit.label_similarity import labels_of
 from crossbit.method import Paper
@@ -169,13 +169,3 @@ class SSAHObjective(Objective):
         told_apart = as_class(against(known), 1.0) + as_class(against(own.detach()), 0.0)
         fooled = against.taken_for_text(own) if m.fooling == "paper" else as_class(against(own.detach()), 1.0)
         return {f"fooling_{side}": m.adversary * fooled / len(self.labels), f"discriminator_{side}": told_apart}
-
-
-class FeatureDiscriminator(ModalityDiscriminator):
-    """Features (b, f) to one value each: high for the label network's, low for a modality's."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__(features)
-        half = max(1, features // 2)
-        deep = (nn.Linear(features, features), nn.ReLU(), nn.Linear(features, half), nn.ReLU(), nn.Linear(half, 1))
-        self.layers = nn.Sequential(*deep)
