@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "crossbit"
 # From the bottom up; a part imports from its own layer and from those below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
-    ("hasher", "kernels", "codes", "pairs", "calibration", "sharing"),
+    ("hasher", "kernels", "codes", "pairs", "hierarchy", "calibration", "sharing"),
     (
         "method",
         "evaluation",
@@ -55,6 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+        "clip_heads",
         *("label_network", "tapped_net"),
     ),
     ("methods",),
@@ -69,6 +70,7 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+    "clip_heads",
     *("label_network", "tapped_net"),
     *("methods", "pixels"),
 }

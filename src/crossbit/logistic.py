@@ -26,5 +26,5 @@ def logistic_weights(rows: Matrix, codes: Matrix, ridge: float, iterations: int)
         return float(value), np.concatenate([(rows.T @ slope + penalty * weight).ravel(), slope.sum(axis=0)])
 
     limits = {"maxiter": iterations, "ftol": 1e-14, "gtol": 1e-7}
-    found = scipy.optimize.minimize(loss, np.zeros((k + 1) * r), jac=True, method="L-BFGS-B", options=limits).x
+    found = scipy.optimize.minimize(loss, np.zeros((k + 1) * r), jac=True, method="L-BFGS-B", options=limits).x  # type: ignore[call-overload]  # its stubs want one-dimensional shapes
     return found[: k * r].reshape(k, r), found[k * r :]

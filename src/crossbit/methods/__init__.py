@@ -41,6 +41,7 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "dchmt": "crossbit.methods.dchmt:DCHMT",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
