@@ -42,5 +42,5 @@ class Taps:
 
 def taps_of(rows: Tensor, n_bits: int, classes: int) -> Taps:
     """The parts of what a TappedNet gives while it learns."""
-    outputs, features, scores = rows.split([n_bits, rows.shape[1] - n_bits - classes, classes], dim=1)
+    outputs, features, scores = rows.split([n_bits, rows.shape[1] - n_bits - classes, classes], dim=1)  # type: ignore[no-untyped-call]  # torch has no types for it
     return Taps(outputs, features, scores)

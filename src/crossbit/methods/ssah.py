@@ -151,7 +151,7 @@ class SSAHObjective(Objective):
         }
         codes = {side: torch.tanh(taps.outputs) for side, taps in sides.items()}
         together = codes["image"] + codes["text"] + teacher.codes[place]
-        terms = {}
+        terms = {}  # type: ignore[var-annotated]  # tensors by name, as the return type says
         for side, taps in sides.items():
             signs = torch.where((together if m.binary == "shared" else codes[side]).detach() >= 0, 1.0, -1.0)
             terms |= {
@@ -167,5 +167,5 @@ class SSAHObjective(Objective):
         """What the network minimises to fool its discriminator, and what this one minimises, features as constants."""
         against, m = self.discriminators[side], self.method
         told_apart = as_class(against(known), 1.0) + as_class(against(own.detach()), 0.0)
-        fooled = against.taken_for_text(own) if m.fooling == "paper" else as_class(against(own.detach()), 1.0)
+        fooled = against.taken_for_text(own) if m.fooling == "paper" else as_class(against(own.detach()), 1.0)  # type: ignore[operator]  # a ModuleDict does not tell what it holds
         return {f"fooling_{side}": m.adversary * fooled / len(self.labels), f"discriminator_{side}": told_apart}
