@@ -22,17 +22,20 @@ import database_codes
 import difference_tables
 import encode_tables
 import evaluation_tables
+import family
 import pixels
 import plots
+import query_tables
 import reliability
 import search_tables
 import service_tables
 import sizing
 from crossbit import tables
-from crossbit.evaluation import PROTOCOLS
+from crossbit.datasets.dataset import FINE
+from crossbit.evaluation import PAIR_PROTOCOLS, PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
-from crossbit.method import Method, Paper
+from crossbit.method import Method
 from crossbit.methods import METHODS, load_method
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +46,7 @@ DOCUMENTS = (
     "docs/encoders.md",
     "docs/search.md",
     "docs/results.md",
+    "docs/family.md",
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
@@ -72,11 +76,13 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
-        "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
+        "table query": query_tables.query_table,
+        "table query hub": query_tables.hub_table,
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
         "protocols": protocol_table,
+        "pair protocols": pair_protocol_table,
         "plots": partial(_plot_lines, results),
         "table calibration": reliability.table,
         "table scan": sizing.scan_table,
@@ -96,12 +102,23 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks() | evaluation_tables.blocks()
+    made |= search_tables.blocks() | evaluation_tables.blocks() | family.blocks(results)
     for preset in ("PALL", "P50"):
         made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
     return made
+
+
+def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
+    """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
+    return {f"table fine {preset}": partial(_all_lengths, results, preset, "mean") for preset in ("PALL", "P50")}
+
+
+def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
+    """The results under the labels that every method was measured with, and those under fine labels."""
+    fine = [result for result in results if result.data.endswith(FINE)]
+    return [result for result in results if result not in fine], fine
 
 
 def _main_tables(results: list[Result]) -> str:
@@ -161,37 +178,22 @@ def _choices(path: Path) -> str:
     return f"{table}\n\n{told}"
 
 
-def _query_table(path: Path) -> str:
-    if not path.is_file():
-        return tables.NOTHING
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    starts, sizes = stored["cold_start"], stored["export"]["bytes"]
-    rows = []
-    for name, what in (("torch", "torch"), ("onnx", "ONNX"), ("item", "no encoder (`--item`)")):
-        found, (low, high) = starts[name], starts[name]["wall_range"]
-        told = f"{found['cpu_seconds']:.2f} s; by the clock {found['wall_seconds']:.2f} s ({low:.2f} to {high:.2f})"
-        rows.append([f"cold start, {what}, processor time", told])
-    rows.append(["cold start, torch / ONNX, processor time", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
-    for data, sides in stored["agreement"].items():
-        rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
-    for name, spent in stored["warm"]["cpu_milliseconds"].items():
-        rows.append([f"encode one more, {name}, processor time", f"{spent:.1f} ms"])
-    rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
-    before, after = starts["load_average"]
-    told = (
-        f"{stored['machine']['processor']}, one thread, {stored['date']}; medians of {starts['starts']} starts. The "
-        f"load was {before} before them and {after} after them, on {starts['processors']} processors. Where it is "
-        "above their number, the clock also counts waiting for other programs; the processor time does not."
-    )
-    return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
-
-
 def protocol_table() -> str:
     """Every preset with its rules."""
     header = ["preset", "printed as", "cutoff", "divided by", "ties", "nothing relevant"]
     rows = [
         [f"`{key}`", p.name, str(p.cutoff or "none"), p.divide_by, p.ties, p.without_relevant]
         for key, p in PROTOCOLS.items()
+    ]
+    return tables.markdown(header, rows, figures=False)
+
+
+def pair_protocol_table() -> str:
+    """Every preset of recall of the own pair."""
+    header = ["preset", "printed as", "first", "pictures at a time", "ties"]
+    rows = [
+        [f"`{key}`", p.name, str(p.k), f"{p.fold:,}, the mean of all full folds" if p.fold else "all", "expected"]
+        for key, p in PAIR_PROTOCOLS.items()
     ]
     return tables.markdown(header, rows, figures=False)
 
@@ -206,7 +208,7 @@ def _method_page(name: str, kind: type[Method]) -> str:
     traits = ["Needs labels." if kind.supervised else "Needs no labels."]
     if kind.paper.reconstruction:
         traits.append("**A reconstruction**: the paper's text is not public.")
-    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} {' '.join(traits)}"]
+    lines = [f"## {name}", "", _plain(told[0]), "", f"{family.cited(kind.paper)} {' '.join(traits)}"]
     lines += [line for part in told[1:] if "Departure" in part for line in ("", _plain(part))]
     meanings = _meanings(kind)
     rows = [[f"`{f.name}`", f"`{_default(f)}`", meanings.get(f.name, "")] for f in dataclasses.fields(kind)]
@@ -226,11 +228,6 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cited(paper: Paper) -> str:
-    link = f" <{paper.link}>" if paper.link else ""
-    return f"{paper.authors}. *{paper.title}*. {paper.venue} {paper.year}.{link}"
-
-
 def _default(field: dataclasses.Field[object]) -> str:
     value = field.default
     if value is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
@@ -240,7 +237,8 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
     """What must be rewritten, with its new content."""
-    stale, made = {}, blocks(results)
+    results, fine = by_fine_labels(results)
+    stale, made = {}, blocks(results) | fine_blocks(fine)
     for name in DOCUMENTS:
         path = ROOT / name
         before = path.read_text(encoding="utf-8")

@@ -7,10 +7,11 @@ from crossbit.cli.application import application
 from crossbit.cli.calibrate import calibrate
 from crossbit.cli.check_data import data_verbs
 from crossbit.cli.demo import demo
-from crossbit.cli.encode import encode, index
+from crossbit.cli.encode import encode
 from crossbit.cli.evaluate import evaluate
 from crossbit.cli.export import export
 from crossbit.cli.fit import fit
+from crossbit.cli.index import index
 from crossbit.cli.info import info
 from crossbit.cli.leaks import leaks
 from crossbit.cli.methods import methods
@@ -21,6 +22,7 @@ from crossbit.cli.reproduce import reproduce
 from crossbit.cli.search import search
 from crossbit.cli.serve import serve
 from crossbit.cli.share import share
+from crossbit.cli.tune import tune
 from crossbit.cli.upkeep import check, compact, remove
 
 app = application()
@@ -28,6 +30,7 @@ app = application()
 for _verb in (
     demo,
     fit,
+    tune,
     calibrate,
     encode,
     index,
