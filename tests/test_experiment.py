@@ -30,6 +30,7 @@ from crossbit.methods import METHODS
 from crossbit.testing import planted_pairs
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "benchmarks" / "experiments"
+AT_64_BITS = ("shdch", "hichnet")
 DATA = ("emoji", "fashion6k", "openclipart5k", "wiki")
 FILE = 'method = "cca-itq"\ndata = "planted"\nprotocols = ["PALL", "P50"]\n\n[plan]\n8 = [0, 1]\n16 = [2]\n'
 
@@ -75,8 +76,11 @@ def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_plan_has_every_code_length(method: str) -> None:
     for experiment in read_experiments(EXPERIMENTS):
-        if experiment.method == method and not experiment.ablation and not experiment.data.endswith("-fine"):
-            assert sorted(experiment.plan) == [16, 32, 64, 128]
+        if experiment.method != method or experiment.ablation or experiment.data.endswith("-fine"):
+            continue
+        # The younger methods with labels were measured at every length on fashion6k alone.
+        everywhere = experiment.data == "fashion6k" or method not in AT_64_BITS
+        assert sorted(experiment.plan) == ([16, 32, 64, 128] if everywhere else [64])
 
 
 def test_a_file_becomes_its_jobs(tmp_path: Path) -> None:

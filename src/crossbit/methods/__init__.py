@@ -39,6 +39,8 @@ METHODS: dict[str, str] = {
     "hcsr": "crossbit.methods.hcsr:HCSR",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "shdch": "crossbit.methods.shdch:SHDCH",
+    "hichnet": "crossbit.methods.hichnet:HiCHNet",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
