@@ -191,7 +191,9 @@ def test_hichnet_objective_is_its_terms(
     own = batch.image_code if turn == "image" else batch.text_code
     if turn == "text" and tanh == "released" and len(levels) == 2:
         own = torch.cat([batch.text_real[:, :2], torch.tanh(own[:, 2:])], dim=1)
-    other = objective.text_outputs if turn == "image" else objective.image_outputs
+    before, other = objective.image_outputs, objective.text_outputs
+    if turn == "text":
+        before, other = other, before
     heads = objective.image_classifiers if turn == "image" else objective.text_classifiers
     parts = [(1.0, slice(0, R))] if len(levels) == 1 else [(0.2, slice(0, 2)), (0.8, slice(2, R))]
     wanted = dict.fromkeys((f"likelihood_{turn}", f"quantization_{turn}", f"balance_{turn}", f"classes_{turn}"), 0.0)
@@ -200,7 +202,9 @@ def test_hichnet_objective_is_its_terms(
         wanted[f"likelihood_{turn}"] += weight * likelihood(labels, rows, outputs, other[:, part])
         far = square_distance(objective.codes[batch.rows][:, part], outputs)
         wanted[f"quantization_{turn}"] += weight * far / (5 * N)
-        sums = [sum(column) for column in zip(*outputs.tolist(), strict=True)]
+        buffer = before[:, part].clone()
+        buffer[batch.rows] = outputs
+        sums = [sum(column) for column in zip(*buffer.tolist(), strict=True)]
         wanted[f"balance_{turn}"] += weight * 0.5 * sum(value**2 for value in sums) / (5 * N)
         wanted[f"classes_{turn}"] += weight * entropy(labels, rows, head(outputs).detach())
     found = {name: float(term.detach()) for name, term in objective(batch).items()}

@@ -35,9 +35,9 @@ class HiCHNet(HierarchicalMethod):
     Departures: frozen features under networks with one hidden layer and dropout, where CNN-F is fine-tuned; AdamW at
     1e-3 and 8 epochs for SGD with 500 steps of falling rates; every term is a mean over its entries (or over the
     batch, for the classifiers), so that one weight fits any number of pairs; a pair with several labels on a level is
-    classified as equal shares of them; no bit balance, as in our DCMH (`eta = 1` is the released weight, on the
-    batch's share of the sum); the outputs start as random codes of the classes, where DCMH's start as noise that few
-    epochs would have to forget. The released parts are as long as each other; `coarse_share` parts the code otherwise.
+    classified as equal shares of them; the outputs start as random codes of the classes, where DCMH's start as noise
+    that few epochs would have to forget. The released parts are as long as each other; `coarse_share` parts the code
+    otherwise.
     """
 
     name: ClassVar[str] = "hichnet"
@@ -54,7 +54,7 @@ class HiCHNet(HierarchicalMethod):
     coarse_share: float = 0.5  # share of the bits that the coarse level gets, one bit at least
     classify: float = 1.0  # weight of the classifiers
     gamma: float = 1.0  # weight of the quantization
-    eta: float = 0.0  # weight of the bit balance; the released code has 1
+    eta: float = 1.0  # weight of the bit balance, over all pairs
     text_tanh: Literal["once", "released"] = "once"  # released: none on the coarse text head, twice on the fine one
     hidden: int = 512  # units of each network
     input_dropout: float = 0.1  # share of the features dropped at random in training
@@ -138,23 +138,22 @@ class HiCHNetObjective(Objective):
         m, turn, own = self.method, batch.turn, self.relaxed(batch)
         other = self.text_outputs if turn == "image" else self.image_outputs
         heads = self.image_classifiers if turn == "image" else self.text_classifiers
+        refreshed = getattr(self, f"{turn}_outputs").clone()
+        refreshed[batch.rows] = own  # of all pairs, with gradients for the batch's
         terms = dict.fromkeys(("likelihood", "quantization", "balance", "classes"), own.new_zeros(()))
-        splits = (own, other, self.codes[batch.rows])
+        splits = (own, other, self.codes[batch.rows], refreshed)
         levels = zip(self.weights, self.labels.split(self.widths, dim=1), heads, strict=True)
-        for (weight, labels, head), part, others, codes in zip(
+        for (weight, labels, head), part, others, codes, whole in zip(
             levels, *(values.split(self.parts, dim=1) for values in splits), strict=True
         ):
             shared = (labels[batch.rows] @ labels.T > 0).float()
             entries = len(part) * len(others)
             terms["likelihood"] = terms["likelihood"] + weight * negative_log_likelihood(shared, part, others)
             terms["quantization"] = terms["quantization"] + weight * m.gamma * (codes - part).square().sum() / entries
-            terms["balance"] = terms["balance"] + weight * m.eta * part.sum(dim=0).square().sum() / entries
+            terms["balance"] = terms["balance"] + weight * m.eta * whole.sum(dim=0).square().sum() / entries
             classes = cross_entropy(labels[batch.rows], head(part))
             terms["classes"] = terms["classes"] + weight * m.classify * classes
-        name = f"{turn}_outputs"
-        refreshed = getattr(self, name).clone()  # a copy: the gradient of this step still needs the old buffer
-        refreshed[batch.rows] = own.detach()
-        setattr(self, name, refreshed)
+        setattr(self, f"{turn}_outputs", refreshed.detach())
         return {f"{term}_{turn}": value for term, value in terms.items()}
 
 
