@@ -51,7 +51,6 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "sccmh": {},
     "dcmh": {"epochs": 60, "hidden": 256},
     "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
-    "hichnet": {"epochs": 15, "hidden": 128, "batch_size": 32},
 }
 """Settings with which each method learns the planted world in a second or so."""
 

@@ -30,7 +30,7 @@ from crossbit.methods import METHODS
 from crossbit.testing import planted_pairs
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "benchmarks" / "experiments"
-AT_64_BITS = ("shdch", "hichnet")
+AT_64_BITS = ("shdch",)
 DATA = ("emoji", "fashion6k", "openclipart5k", "wiki")
 FILE = 'method = "cca-itq"\ndata = "planted"\nprotocols = ["PALL", "P50"]\n\n[plan]\n8 = [0, 1]\n16 = [2]\n'
 

@@ -1,10 +1,9 @@
-"""SHDCH and HiCHNet: their objectives against plain loops, the discrete steps, one level or two, the released slips."""
+"""SHDCH: its objective against plain loops, the discrete steps, one level or two, the released slips."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from crossbit.class_codes import LevelFit, updated
 from crossbit.errors import LabelError, SettingsError
 from crossbit.experiment import read_result
 from crossbit.hierarchical import metric_labels
-from crossbit.methods.hichnet import HiCHNet, HiCHNetObjective
 from crossbit.methods.shdch import SHDCH, SHDCHObjective
 from crossbit.pairs import Labels, PairedFeatures
 from crossbit.testing import planted_pairs
@@ -159,59 +157,6 @@ def test_the_released_metric_takes_columns_from_the_ninth_on() -> None:
     assert np.array_equal(metric_labels((whole, fine), released=True), fine)
 
 
-def likelihood(labels: Any, rows: list[int], own: Any, other: Any) -> float:
-    total = 0.0
-    for i, row in enumerate(rows):
-        for j in range(N):
-            theta = inner(own[i].tolist(), other[j].tolist()) / 2
-            total += math.log1p(math.exp(theta)) - theta * bool((labels[row] & labels[j]).any())
-    return total / (len(rows) * N)
-
-
-def entropy(labels: Any, rows: list[int], scores: Any) -> float:
-    total = 0.0
-    for i, row in enumerate(rows):
-        whole = sum(math.exp(value) for value in scores[i].tolist())
-        classes = np.flatnonzero(labels[row])
-        total -= sum(math.log(math.exp(float(scores[i, c])) / whole) / len(classes) for c in classes)
-    return total / len(rows)
-
-
-@pytest.mark.parametrize("tanh", ["once", "released"])
-@pytest.mark.parametrize("turn", ["image", "text"])
-@pytest.mark.parametrize("levels", LEVELS)
-def test_hichnet_objective_is_its_terms(
-    levels: tuple[Labels, ...], turn: str, tanh: Any, generator: np.random.Generator
-) -> None:
-    method = HiCHNet(n_bits=R, coarse_share=1 / 3, eta=0.5, text_tanh=tanh)
-    objective: HiCHNetObjective = filled(HiCHNetObjective(method, levels), generator)
-    objective.start_epoch(1)
-    batch = batch_of(generator, turn)
-    rows = batch.rows.tolist()
-    own = batch.image_code if turn == "image" else batch.text_code
-    if turn == "text" and tanh == "released" and len(levels) == 2:
-        own = torch.cat([batch.text_real[:, :2], torch.tanh(own[:, 2:])], dim=1)
-    before, other = objective.image_outputs, objective.text_outputs
-    if turn == "text":
-        before, other = other, before
-    heads = objective.image_classifiers if turn == "image" else objective.text_classifiers
-    parts = [(1.0, slice(0, R))] if len(levels) == 1 else [(0.2, slice(0, 2)), (0.8, slice(2, R))]
-    wanted = dict.fromkeys((f"likelihood_{turn}", f"quantization_{turn}", f"balance_{turn}", f"classes_{turn}"), 0.0)
-    for (weight, part), labels, head in zip(parts, levels, heads, strict=True):
-        outputs = own[:, part]
-        wanted[f"likelihood_{turn}"] += weight * likelihood(labels, rows, outputs, other[:, part])
-        far = square_distance(objective.codes[batch.rows][:, part], outputs)
-        wanted[f"quantization_{turn}"] += weight * far / (5 * N)
-        buffer = before[:, part].clone()
-        buffer[batch.rows] = outputs
-        sums = [sum(column) for column in zip(*buffer.tolist(), strict=True)]
-        wanted[f"balance_{turn}"] += weight * 0.5 * sum(value**2 for value in sums) / (5 * N)
-        wanted[f"classes_{turn}"] += weight * entropy(labels, rows, head(outputs).detach())
-    found = {name: float(term.detach()) for name, term in objective(batch).items()}
-    assert found == pytest.approx(wanted, rel=1e-4)
-    assert torch.equal(getattr(objective, f"{turn}_outputs")[batch.rows], own)
-
-
 def in_levels() -> PairedFeatures:
     """The planted world with each class parted in two at random: the pairs, and both levels as given."""
     world = planted_pairs(n=120)
@@ -220,9 +165,7 @@ def in_levels() -> PairedFeatures:
     return dataclasses.replace(world.pairs, levels=(world.labels, fine))
 
 
-@pytest.mark.parametrize(
-    "method", [SHDCH(n_bits=8, epochs=2, hidden=16), HiCHNet(n_bits=8, epochs=2, hidden=16)], ids=["shdch", "hichnet"]
-)
+@pytest.mark.parametrize("method", [SHDCH(n_bits=8, epochs=2, hidden=16)], ids=["shdch"])
 def test_both_levels_are_learned_from_where_there_are_two(method: Any, tmp_path: Path) -> None:
     pairs = in_levels()
     two, one = method.fit(pairs), method.fit(pairs.without_levels())
@@ -242,9 +185,6 @@ def test_both_levels_are_learned_from_where_there_are_two(method: Any, tmp_path:
     [
         (SHDCH, {"eta": -1.0}, "eta"),
         (SHDCH, {"sweeps": 0}, "sweeps"),
-        (HiCHNet, {"text_tanh": "twice"}, "text_tanh"),
-        (HiCHNet, {"coarse_share": 1.5}, "coarse_share"),
-        (HiCHNet, {"gamma": -1.0}, "gamma"),
     ],
 )
 def test_settings_outside_their_range_are_refused(kind: Any, settings: dict[str, Any], words: str) -> None:
