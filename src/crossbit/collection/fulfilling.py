@@ -38,5 +38,8 @@ def _kind(values: Sequence[Any]) -> str:
 
 def _typed(values: Sequence[Any], kind: str) -> pa.Array:
     """Values of one kind as a column; what does not fit it stands there as text."""
-    change = {"text": str, "real": float}.get(kind, lambda value: value)
-    return pa.array([None if value is None else change(value) for value in values], ARROW_TYPES[kind])
+    if kind == "text":
+        values = [None if value is None else str(value) for value in values]
+    elif kind == "real":
+        values = [None if value is None else float(value) for value in values]
+    return pa.array(values, ARROW_TYPES[kind])
