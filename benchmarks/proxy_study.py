@@ -23,7 +23,7 @@ from crossbit.methods import load_method
 
 HERE = Path(__file__).resolve().parent
 STORED = HERE / "proxies.json"
-FEWEST = {"settings": 5, "methods": 8}  # fits of a cell that is counted
+FEWEST = {"settings": 5, "methods": 8, "ablations": 5}  # fits of a cell that is counted
 WITHIN = 0.02
 RESAMPLED = 2000
 MONITORS = {"balanced_bits": 1, "unique_image": 1, "unique_text": 1, "paired_distance": -1, "pair_rank": -1}
@@ -70,6 +70,12 @@ def judged(figures: Mapping[str, Any]) -> dict[str, float]:
     return CodeProxies(**figures).judged()
 
 
+def columns_of(fits: Sequence[Mapping[str, Any]], side: str) -> dict[str, list[float]]:
+    """The figures of held-out or seen pairs, one column a figure."""
+    rows = [judged(fit[side]) for fit in fits]
+    return {name: [row[name] for row in rows] for name in PROXIES}
+
+
 def cells_of(fits: Sequence[Mapping[str, Any]], stored: Mapping[tuple[str, str, int], float]) -> list[dict[str, Any]]:
     """The cells with enough fits, each with its columns of figures and its scores."""
     groups: dict[tuple[str, str, str], list[tuple[Mapping[str, Any], float]]] = {}
@@ -77,23 +83,28 @@ def cells_of(fits: Sequence[Mapping[str, Any]], stored: Mapping[tuple[str, str, 
         own = (fit["PALL"]["I2T"] + fit["PALL"]["T2I"]) / 2
         if fit["kind"] == "settings":
             groups.setdefault(("settings", fit["data"], fit["row"]), []).append((fit, own))
+        if not fit["number"] and fit["n_bits"] == 64 and fit["row"].partition("@")[0] == "kdcmh":
+            groups.setdefault(("ablations", fit["data"], "kdcmh and its ablations"), []).append((fit, own))
         if not fit["number"]:
             score = stored[fit["data"], fit["row"], fit["n_bits"]]
             groups.setdefault(("methods", fit["data"], f"{fit['n_bits']} bits"), []).append((fit, score))
     cells = []
     for (kind, data, what), members in sorted(groups.items()):
-        unique = {
-            (fit["row"], fit["number"]): (fit, score) for fit, score in members
-        }  # a sweep's first is a method too
+        unique: dict[tuple[str, int], tuple[Mapping[str, Any], float]] = {}
+        for fit, score in members:  # a method that was also the first of a sweep counts once
+            unique.setdefault((fit["row"], fit["number"]), (fit, score))
         if len(unique) < FEWEST[kind]:
             continue
         found, scores = [fit for fit, _ in unique.values()], [score for _, score in unique.values()]
-        sides = {side: [judged(fit[side]) for fit in found] for side in ("held_out", "seen") if side in found[0]}
-        if kind == "methods" and not all("seen" in fit for fit in found):
-            sides.pop("seen", None)
-        columns = {side: {name: [one[name] for one in rows] for name in PROXIES} for side, rows in sides.items()}
+        both = [(fit, score) for fit, score in unique.values() if "seen" in fit]
+        columns = {"held_out": columns_of(found, "held_out")}
+        if len(both) >= FEWEST[kind]:
+            columns["seen"] = columns_of([fit for fit, _ in both], "seen")
+            columns["beside"] = columns_of([fit for fit, _ in both], "held_out")
         cell = {"kind": kind, "data": data, "what": what, "n": len(found), "columns": columns, "scores": scores}
-        cells.append(cell | {"numbers": [fit["number"] for fit in found]})
+        cells.append(
+            cell | {"numbers": [fit["number"] for fit in found], "scores_of_both": [score for _, score in both]}
+        )
     return cells
 
 
@@ -121,17 +132,17 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _seen(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean correlations of the figures of seen pairs, beside those of held-out pairs in the same cells."""
     both = [cell for cell in cells if "seen" in cell["columns"]]
+    found = {
+        side: [correlations(cell["columns"][side], cell["scores_of_both"]) for cell in both]
+        for side in ("seen", "beside")
+    }
     if not both:
         return {}
-    found = {
-        side: [correlations(cell["columns"][side], cell["scores"]) for cell in both] for side in ("seen", "held_out")
-    }
-    means = {
-        side: {name: statistics.fmean(one[name]["rho"] for one in rows) for name in PROXIES}
-        for side, rows in found.items()
-    }
     return {
-        name: {"rho_seen": round(means["seen"][name], 4), "rho_beside_seen": round(means["held_out"][name], 4)}
+        name: {
+            "rho_seen": round(statistics.fmean(one[name]["rho"] for one in found["seen"]), 4),
+            "rho_beside_seen": round(statistics.fmean(one[name]["rho"] for one in found["beside"]), 4),
+        }
         for name in PROXIES
     }
 

@@ -107,7 +107,7 @@ def cell_table() -> str:
     names = _ordered(record["study"])
     rows = [
         [cell["data"], cell["what"], str(cell["n"]), *(f"{cell['correlations'][name]['rho']:.2f}" for name in names)]
-        for kind in KINDS
+        for kind in (*KINDS, "ablations")
         for cell in record["study"]["cells"]
         if cell["kind"] == kind
     ]
