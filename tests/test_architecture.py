@@ -52,7 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
     ),
     ("methods",),
     ("pixels",),
@@ -65,7 +65,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
