@@ -104,7 +104,7 @@ def test_labels_of_many_pairs_are_compared_with_landmarks() -> None:
     generator = np.random.default_rng(1)
     pairs = replace(pairs_of(50), labels=generator.random((50, 4)) < 0.4)
     assert pairs.labels is not None
-    method = KDCMHLabels(n_bits=4, hidden=4, whole_up_to=49, n_landmarks=7)
+    method = KDCMHLabels(n_bits=4, hidden=4, epochs=2, whole_up_to=49, n_landmarks=7)
     objective = method.objective(pairs)
     assert isinstance(objective, StudentObjective)
     columns = objective.columns.tolist()

@@ -96,7 +96,8 @@ def source_digest(start: str) -> str:
     """A digest of the code that a method learns with: its module and the learning modules reached from there.
 
     Comments, docstrings, annotations, the wording of errors and what a method tells of its memory do not count, so
-    that only a change that can change a code makes a stored result outdated. Whatever is imported by name inside a function counts as well.
+    that only a change that can change a code makes a stored result outdated. Whatever is imported by name inside a
+    function counts as well.
     """
     waiting, seen = [start], dict[str, str]()
     while waiting:
