@@ -20,7 +20,6 @@ from crossbit.method import Method, Paper
 from crossbit.pairs import PairedFeatures
 from crossbit.progress import Progress
 
-
 Start = Literal["components", "noise"]
 
 
