@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import math
 import warnings
@@ -66,6 +67,9 @@ class Method(ABC):
         nothing about the other one and are left out; how many is noted in the report. checkpoint: a folder in which
         long training leaves its last finished epoch, to go on from after a kill; it is emptied at the end.
 
+        The report of the hasher notes monitors of collapse on the training pairs
+        (`crossbit.evaluation.training_monitors`).
+
         A UserWarning tells, before the work starts, the GiB that tables of all couples of more than 20,000 pairs will
         take, and how to do without (see `whole_table`).
 
@@ -93,7 +97,9 @@ class Method(ABC):
                 )
         announce(self, len(usable))
         hasher = self._fit(usable, progress, checkpoint)
-        report = {**hasher.report, "pairs": len(usable)}
+        # As it is needed: what only reads methods or hashers need not load all of evaluation.
+        monitors = importlib.import_module("crossbit.evaluation.training_monitors")
+        report = {**hasher.report, "pairs": len(usable), "monitors": monitors.training_monitors(hasher, usable)}
         if empty.size:
             report["left_out"] = f"{empty.size} pairs with an all-zero modality: {some(empty)}"
         return dataclasses.replace(hasher, method=self.name, settings=self.settings(), report=report)

@@ -165,14 +165,6 @@ class KDCMH(TaughtMethod):
         """The three steps up to the student's loss."""
         return self.taught_by(self.distil(pairs, self.fit_teacher(pairs)))
 
-    def whole_table(self, n: int) -> tuple[int, str]:
-        """The target and what it is made of; only a diffused one can do with landmarks."""
-        if self.distillation != "diffused":
-            bytes_of_couple = 12 if self.distillation == "real" else 32  # as measured at 5,000 pairs
-            return bytes_of_couple * n * n, 'distillation = "diffused" compares with n_landmarks pairs instead.'
-        way_out = f"With whole_up_to below {n}, pairs are compared with n_landmarks others only."
-        return (28 * n * n, way_out) if n <= self.whole_up_to else (0, "")
-
     def trust(self, pairs: PairedFeatures) -> float:
         """The weight of images: as set, or found without labels."""
         return image_weight_of(pairs, seed=self.seed) if self.image_weight is None else self.image_weight

@@ -52,8 +52,3 @@ class KDCMHLabels(TaughtMethod):
         alike = (labels @ labels[columns].T > 0).float()
         alike[columns, torch.arange(len(columns))] = 1.0  # a pair without labels is still like itself
         return self.taught_by(Target(alike, columns))
-
-    def whole_table(self, n: int) -> tuple[int, str]:
-        """Which pairs share a label."""
-        way_out = f"With whole_up_to below {n}, pairs are compared with n_landmarks others only."
-        return (5 * n * n, way_out) if n <= self.whole_up_to else (0, "")
