@@ -1,4 +1,4 @@
-"""Choose one setting each of three methods by a written rule, and store it: python benchmarks/choose_single.py [METHOD]
+"""Choose one setting each of some methods by a written rule, and store it: python benchmarks/choose_single.py [METHOD]
 
 These settings had been set with scores on queries in view. The rule that replaces this was written before it was run.
 It sees training rows alone: of up to 2,000 of them a data set, a fifth is held out, the method is fitted on the others
@@ -8,7 +8,7 @@ stays, or else the first listed is taken, the one nearest to what was published.
 
 cmfh  ridge, of the projections. The port has 0. Judged without labels, by held_out.py's three measures.
 ukd   related_share. The paper's is .555, found with labels. Judged likewise, with the settings of its experiments.
-hcsr  start: from noise, as CMFH starts, or from principal components. It learns with labels, so the labels of the
+hcsr  start, which is no setting of it: from noise, as CMFH starts, or from principal components. It learns with labels, so the labels of the
       held-out training pairs may judge it: mAP@all of their codes among those of the fitted pairs.
 
 At 64 bits, seed 0. Fits are kept in the record; what it holds already is not measured again.
@@ -22,12 +22,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
 from choose_defaults import CHOICES, DATA, TOLERANCE, preferred, store
+from crossbit.correlation import Matrix
 from crossbit.evaluation import PALL, evaluate_codes
 from crossbit.experiment import read_experiment
 from crossbit.experiment.plan import build_method
@@ -72,6 +74,23 @@ JUDGES: dict[str, Callable[[Hasher, PairedFeatures, PairedFeatures], dict[str, f
 }
 
 
+def fitted(name: str, data: str, value: Any, kept: PairedFeatures) -> Hasher:
+    """The method as in its experiment on this data, with one candidate, learned from the pairs that are not held out."""
+    setting = CANDIDATES[name][0]
+    settings = {**settings_of(name, data), "n_bits": 64, "seed": 0}
+    if setting != "start":
+        return build_method(name, {**settings, setting: value}).fit(kept)
+    if value == "components":
+        return build_method(name, settings).fit(kept)
+    with patch("crossbit.methods.hcsr.turned_components", noise):
+        return build_method(name, settings).fit(kept)
+
+
+def noise(rows: Matrix, n: int, generator: np.random.Generator) -> Matrix:
+    """A start that knows nothing, in place of n principal components of the rows."""
+    return generator.standard_normal((len(rows), n))
+
+
 def settings_of(name: str, data: str) -> dict[str, Any]:
     """Where the method's experiment on this data departs from its defaults, but for what is chosen here."""
     settings = read_experiment(HERE / "experiments" / f"{name}-{data}.toml").settings
@@ -82,14 +101,13 @@ def choose(name: str, record: dict[str, Any], path: Path) -> None:
     """Measure what the record lacks, and write the choice into it."""
     setting, candidates = CANDIDATES[name]
     runs: list[dict[str, Any]] = record.setdefault("runs", [])
-    present = getattr(build_method(name, {}), setting)
+    present = getattr(build_method(name, {}), setting, "components")
     for data in DATA:
         held, kept = parted(data)
         for value in candidates:
             if any((run["data"], run["value"]) == (data, value) for run in runs):
                 continue
-            method = build_method(name, {**settings_of(name, data), setting: value, "n_bits": 64, "seed": 0})
-            found = JUDGES[name](method.fit(kept), held, kept)
+            found = JUDGES[name](fitted(name, data, value, kept), held, kept)
             runs.append({"data": data, "value": value, **{key: round(one, 6) for key, one in found.items()}})
             store(record, path)
             print(data, setting, value, round(found["mean"], 4), flush=True)

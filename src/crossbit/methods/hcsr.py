@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
@@ -19,8 +19,6 @@ from crossbit.label_similarity import labels_of
 from crossbit.method import Method, Paper
 from crossbit.pairs import PairedFeatures
 from crossbit.progress import Progress
-
-Start = Literal["components", "noise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +47,10 @@ class HCSR(Method):
     (7) B = sgn(V R). (8) An item's code: the signs of x P_m R.
 
     Choices of ours: features are scaled to length 1 on average; p_m is the ridge of the CCA methods, without which the
-    projections follow any hidden values; V starts from the principal components of views and labels side by side,
-    turned at random: from noise (`start = "noise"`) the rounds do not leave it and codes are near chance. That was
-    first seen in scores on queries; a written rule on training pairs alone has since chosen the same
-    (benchmarks/choose_single.py). label_weight=0 leaves the labels to the start alone.
+    projections follow any hidden values; V starts from the
+    principal components of views and labels side by side, turned at random: from noise the rounds do not leave it, and
+    codes are near chance. That was first seen in scores on queries; a written rule on training pairs alone has since
+    chosen the same (benchmarks/choose_single.py). label_weight=0 leaves the labels to the start alone.
     """
 
     name: ClassVar[str] = "hcsr"
@@ -71,7 +69,6 @@ class HCSR(Method):
     code_weight: float = 1.0  # g, of what the codes round off
     penalty: float = 0.01  # d, of the squared entries of what is learned
     ridge: float = DEFAULT_RIDGE  # p_m, of the projections, as a share of the mean variance
-    start: Start = "components"  # V at first: principal components of views and labels; or "noise", as in CMFH
     iterations: int = 30  # rounds over all variables
 
     def __post_init__(self) -> None:
@@ -79,8 +76,6 @@ class HCSR(Method):
         for name in ("view_weight", "link_weight", "code_weight", "penalty", "ridge"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be more than 0; got {getattr(self, name)!r}.")
-        if self.start not in get_args(Start):
-            raise SettingsError(f"start is components or noise; got {self.start!r}.")
         if self.label_weight < 0:
             raise SettingsError(f"label_weight must be 0 or more; got {self.label_weight!r}.")
         if self.iterations < 1:
@@ -100,10 +95,7 @@ class HCSR(Method):
     ) -> Iterator[FactorSpace]:
         """The variables at first and after every single step, six to a round: U, W, P, V, R, B."""
         r = self.n_bits
-        if self.start == "components":
-            hidden = turned_components(np.concatenate([*views, labels - labels.mean(axis=0)], axis=1), r, generator)
-        else:
-            hidden = generator.standard_normal((len(labels), r))
+        hidden = turned_components(np.concatenate([*views, labels - labels.mean(axis=0)], axis=1), r, generator)
         hidden /= hidden.std()
         nothing = tuple(np.zeros((rows.shape[1], r)) for rows in views)
         classes = np.zeros((r, labels.shape[1]))
