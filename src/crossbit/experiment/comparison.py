@@ -41,11 +41,15 @@ _P50 = PaperRules(
 _VGG = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the last 2,000 rows of a feature file as queries")
 _TRAINED = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the training items as database")
 _LABELS = PaperRules("PALL", "CNN-F trained with the codes; bag of words", "2,000 queries and 10,000 train pairs")
+_CLIP = PaperRules("PALL", "CLIP ViT-B/32 trained with the codes; tags", "5,000 queries and 10,000 train pairs")
+_CLIP_DCMH = PaperRules("PALL", _CLIP.features, _LABELS.split)
 PAPER_RULES: Mapping[str, PaperRules] = {
     "mAP@50, hits found": _P50,
     "mAP@all, VGG-19": _VGG,
     "mAP@all, VGG-19, the training items as database": _TRAINED,
     "mAP@all, with labels": _LABELS,
+    "mAP@all, CLIP fine-tuned, with labels": _CLIP,
+    "mAP@all, CLIP fine-tuned, DCMH's split": _CLIP_DCMH,
 }
 """By what published.toml calls a protocol."""
 

@@ -15,17 +15,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import crossbit
 from crossbit.datasets import Dataset
-from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation import PROTOCOLS, Scores, code_proxies, evaluate
 from crossbit.evaluation.protocol import with_data
-from crossbit.evaluation.records import Curves
+from crossbit.evaluation.records import Curves, Evaluation
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
 from crossbit.experiment.state import expected_of
 from crossbit.hasher import Hasher
+from crossbit.pairs import PairedFeatures, Split
 from crossbit.progress import Progress, silent
+
+ENOUGH_PAIRS = 200  # of the database, outside train, for figures of pairs that were not learned from
 
 
 def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Result:
@@ -56,9 +61,7 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
         }
         evaluation = evaluate(hasher, pairs, split, protocols)
         details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
-        curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
-        details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
-        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
+        details |= {"proxies": unlabelled(hasher, pairs, split), **both_ways(evaluation)}
         if lengths := getattr(method, "prefixes", ()):
             parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
             details["prefixes"] = {
@@ -79,6 +82,30 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
 def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
     """What a result says of its job besides the numbers."""
     return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
+
+
+def unlabelled(hasher: Hasher, pairs: PairedFeatures, split: Split) -> dict[str, Any]:
+    """The proxies of an evaluation without labels, and of which pairs they are.
+
+    Where the database has ENOUGH_PAIRS that were not learned from, those ("on": "database"); else train pairs ("on":
+    "train"), which flatter methods that learn by heart. Never queries.
+    """
+    new = np.setdiff1d(split.database, split.train)
+    rows, name = (new, "database") if len(new) >= ENOUGH_PAIRS else (split.train, "train")
+    seen = pairs.without_labels()[rows]
+    figures = code_proxies(hasher.encode_images(seen.image), hasher.encode_texts(seen.text), seen).to_json()
+    kept = {key: round(value, 6) for key, value in figures.items() if value is not None}
+    return {"on": name, **kept}
+
+
+def both_ways(evaluation: Evaluation) -> dict[str, Any]:
+    """What a result keeps of the curves of both directions."""
+    curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+    found = {way: curve for way, curve in curves.items() if curve}
+    return {
+        "pair_recall": {way: recalls(curve) for way, curve in found.items()},
+        "curves": {way: drawn(curve) for way, curve in found.items()},
+    }
 
 
 def recalls(curves: Curves) -> dict[str, float]:

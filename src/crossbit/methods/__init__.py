@@ -41,6 +41,7 @@ METHODS: dict[str, str] = {
     "hcsr": "crossbit.methods.hcsr:HCSR",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "dchmt": "crossbit.methods.dchmt:DCHMT",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
