@@ -182,6 +182,27 @@ def test_a_hub_gives_the_same_hasher(hub: HubDouble, tmp_path: Path) -> None:
     assert (place / "query" / "image.onnx").read_bytes() == b"a graph"
 
 
+def test_the_examples_of_the_page_run(hub: HubDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand in docs/sharing.md, the second one first: what is fetched has to be there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    template = "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE"
+    monkeypatch.setattr(template, hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+    hasher = hasher_of()
+    export_of(hasher, tmp_path / "hasher.query")
+    page = Path(__file__).resolve().parents[1] / "docs" / "sharing.md"
+    fetched, shared = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names: dict[str, Any] = {"hasher": hasher, "evaluation": evaluation_of(hasher)}
+    exec(shared, names)
+    assert (tmp_path / "shared" / "query" / "image.onnx").read_bytes() == b"a graph"
+    assert (names["place"] / "query" / "image.onnx").read_bytes() == b"a graph"
+    exec(fetched, names)
+    assert names["hasher"] is not hasher
+    assert names["hasher"].fingerprint() == hasher.fingerprint()
+
+
 # huggingface-hub puts large files by an argument that its HTTP client, httpx, would have it call otherwise.
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 @pytest.mark.parametrize("part", [1 << 20, 1000])

@@ -6,6 +6,13 @@ from crossbit.evaluation.full_protocol import FullProtocol, one_protocol, read_p
 from crossbit.evaluation.literature import LITERATURE, LiteratureProtocol
 from crossbit.evaluation.measures import pair_recall, precision_at, precision_recall, precision_within
 from crossbit.evaluation.monitors import CodeMonitor, code_monitors, teacher_agreement
+from crossbit.evaluation.pair_retrieval import (
+    PAIR_PROTOCOLS,
+    PairEvaluation,
+    PairProtocol,
+    PairScores,
+    evaluate_pairs,
+)
 from crossbit.evaluation.protocol import (
     CLIP,
     DCMH,
@@ -32,6 +39,7 @@ __all__ = [
     "LITERATURE",
     "P50",
     "P5000",
+    "PAIR_PROTOCOLS",
     "PALL",
     "PROTOCOLS",
     "PROXIES",
@@ -45,6 +53,9 @@ __all__ = [
     "EvaluationProtocol",
     "FullProtocol",
     "LiteratureProtocol",
+    "PairEvaluation",
+    "PairProtocol",
+    "PairScores",
     "PublishedSplit",
     "Scores",
     "average_precisions",
@@ -52,6 +63,7 @@ __all__ = [
     "code_proxies",
     "evaluate",
     "evaluate_codes",
+    "evaluate_pairs",
     "evaluate_similarities",
     "mean_average_precision",
     "mean_average_precision_of",
