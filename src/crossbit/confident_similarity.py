@@ -42,7 +42,7 @@ def distribution_thresholds(features: Tensor, alike: float, unlike: float) -> Th
     rows = torch.linspace(0, n - 1, min(n, AT_MOST)).long()
     distances = cosine_distances(features[rows])
     values = distances[~torch.eye(len(rows), dtype=torch.bool, device=distances.device)].double()
-    numbers, counts = torch.floor(values / BIN_WIDTH).unique(return_counts=True)
+    numbers, counts = torch.floor(values / BIN_WIDTH).unique(return_counts=True)  # type: ignore[no-untyped-call]  # untyped in torch
     mode = float(numbers[counts.argmax()]) * BIN_WIDTH
     left, right = (values[side] - mode for side in (values <= mode, values > mode))
     spreads = [float(side.square().mean().sqrt()) if len(side) else 0.0 for side in (left, right)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +44,7 @@ def _cosines(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(unit @ unit.T, dtype=np.float64)
 
 
-def _correlation(first: NDArray[np.float32], second: NDArray[np.float64]) -> float:
+def _correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> float:
     if first.size < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])

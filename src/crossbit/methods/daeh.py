@@ -147,7 +147,7 @@ class DAEHObjective(Objective):
         return {
             "students": m.students * self.between(image, text, target),
             "teach": m.teach * (self.between(image, teacher, target) + self.between(text, teacher, target)),
-            "attributes": m.attributes * sum(self.told(code, scaled) for code in (image, text, teacher)),
+            "attributes": m.attributes * sum(self.told(code, scaled) for code in (image, text, teacher)),  # type: ignore[dict-item]  # a tensor
             "enhance": m.enhance * self.between(*weaker, target),
         }
 
