@@ -52,7 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-        *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
         "clip_heads",
     ),
     ("methods",),
@@ -66,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-    *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "confident_similarity", "renyi"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     "clip_heads",
     *("methods", "pixels"),
 }
