@@ -33,7 +33,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "factorisation",
         "anchor_graphs",
         "anchor_features",
+        "label_rows",
         "label_similarity",
+        "logistic",
         "sparse_coding",
         "pseudo_labels",
         "distribution",
@@ -54,6 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
         "clip_heads",
+        *("label_network", "tapped_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -68,6 +71,7 @@ TORCH_PARTS = {
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     "clip_heads",
+    *("label_network", "tapped_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -48,7 +48,9 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "kdcmh-labels": {"epochs": 15, "hidden": 128},
     "scm": {},
     "hcsr": {},
+    "seph": {},
     "sccmh": {},
+    "ssah": {"epochs": 30, "hidden": 128, "features": 64, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
 }
