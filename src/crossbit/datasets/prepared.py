@@ -78,8 +78,7 @@ def prepare_benchmark(
     if not len(found):
         raise DataError(f"{benchmark.title} in {source} gives no pairs at all; see {benchmark.page}.")
     progress(Step("check", 1, 4))
-    expected = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
-    expected |= {what: n for what, n in record.where_noted.items() if what in tally.found}
+    expected = _expected(record, tally, pictures)
     splits, left_out = _splits(found, record, seed, tally, expected)
     checked = check_counts(f"{benchmark.title} ({variant})", tally.found, expected, allow_counts, record.recalled)
     counts = tuple(
@@ -109,6 +108,12 @@ def prepare_benchmark(
 
 _PARTS = ("train", "query", "database")
 _ANY = ShareSplit(1_000)  # where none of the record's splits can be drawn, since counts were allowed to differ
+
+
+def _expected(record: Record, tally: Tally, pictures: bool) -> dict[str, int]:
+    """The counts to check: all but those of pictures that nobody asked for, and of a layout that these files are not."""
+    whole = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
+    return whole | {what: n for what, n in record.where_noted.items() if what in tally.found}
 
 
 def _splits(
