@@ -81,7 +81,7 @@ def fit(
     if checkpoint is not None:
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
-    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
+    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder, settings or ())
     with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
         painter = pixels.start() if pixels else image_encoder
         encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}

@@ -46,6 +46,7 @@ METHODS: dict[str, str] = {
     "ssah": "crossbit.methods.ssah:SSAH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
+    "dsph": "crossbit.methods.dsph:DSPH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
