@@ -111,7 +111,7 @@ _ANY = ShareSplit(1_000)  # where none of the record's splits can be drawn, sinc
 
 
 def _expected(record: Record, tally: Tally, pictures: bool) -> dict[str, int]:
-    """The counts to check: all but those of pictures that nobody asked for, and of a layout that these files are not."""
+    """The counts to check: all but those of pictures that nobody asked for, and of another layout of the files."""
     whole = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
     return whole | {what: n for what, n in record.where_noted.items() if what in tally.found}
 
