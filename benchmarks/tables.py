@@ -112,7 +112,11 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
 
 def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
-    return {f"table fine {preset}": partial(_all_lengths, results, preset, "mean") for preset in ("PALL", "P50")}
+    made: dict[str, Callable[[], str]] = {}
+    for preset in ("PALL", "P50"):
+        made[f"table fine {preset}"] = partial(_all_lengths, results, preset, "mean")
+        made[f"table fine ablations {preset}"] = partial(tables.ablation_table, results, preset, 64)
+    return made
 
 
 def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
