@@ -25,6 +25,7 @@ import evaluation_tables
 import family
 import pixels
 import plots
+import proxy_tables
 import query_tables
 import reliability
 import search_tables
@@ -50,6 +51,7 @@ DOCUMENTS = (
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
+    "docs/choosing.md",
     "docs/scale.md",
     "docs/pixels.md",
     "docs/service.md",
@@ -102,7 +104,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks() | evaluation_tables.blocks() | family.blocks(results)
+    made |= search_tables.blocks() | evaluation_tables.blocks() | proxy_tables.blocks() | family.blocks(results)
     for preset in ("PALL", "P50"):
         made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
@@ -249,7 +251,12 @@ def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
         after = tables.fill_blocks(before, made)
         if after != before:
             stale[path] = after.encode()
-    for name, drawn in {**plots.plots(results), **reliability.plot(), **search_tables.plots()}.items():
+    for name, drawn in {
+        **plots.plots(results),
+        **reliability.plot(),
+        **search_tables.plots(),
+        **proxy_tables.plot(),
+    }.items():
         path = IMAGES / name
         if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
             stale[path] = drawn
