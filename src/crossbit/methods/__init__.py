@@ -40,6 +40,7 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
+    "dsph": "crossbit.methods.dsph:DSPH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
