@@ -53,7 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
-        "clip_heads",
+        *("clip_heads", "aligned_teacher"),
     ),
     ("methods",),
     ("pixels",),
@@ -67,7 +67,7 @@ TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
-    "clip_heads",
+    *("clip_heads", "aligned_teacher"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -41,7 +41,7 @@ _P50 = PaperRules(
 _VGG = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the last 2,000 rows of a feature file as queries")
 _TRAINED = PaperRules("PALL", "fc7 of VGG-19; bag of words", "the training items as database")
 _LABELS = PaperRules("PALL", "CNN-F trained with the codes; bag of words", "2,000 queries and 10,000 train pairs")
-_CLIP = PaperRules("PALL", "CLIP ViT-B/32 trained with the codes, on pixels and tags", "5,000 queries, 10,000 train pairs")
+_CLIP = PaperRules("PALL", "CLIP ViT-B/32 trained with the codes; tags", "5,000 queries and 10,000 train pairs")
 _CLIP_DCMH = PaperRules("PALL", _CLIP.features, _LABELS.split)
 PAPER_RULES: Mapping[str, PaperRules] = {
     "mAP@50, hits found": _P50,

@@ -41,6 +41,7 @@ METHODS: dict[str, str] = {
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
+    "ckdh": "crossbit.methods.ckdh:CKDH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
