@@ -56,6 +56,7 @@ class CKDH(HeadMethod):
     inter: float = 1.0  # weight of the cosines across
     quantization: float = 0.1  # weight of the distance to the signs
     teacher_epochs: int = 15
+    learning_rate_teacher: float = 1e-2  # the peak; its heads are linear. Chosen on training pairs alone
     epochs: int = 20
 
     def __post_init__(self) -> None:
@@ -108,7 +109,7 @@ class CKDH(HeadMethod):
         """The teacher with this method's settings."""
         names = {field.name for field in dataclasses.fields(AlignedTeacher)}
         shared = {name: getattr(self, name) for name in names if hasattr(self, name)}
-        return AlignedTeacher(**{**shared, "epochs": self.teacher_epochs})
+        return AlignedTeacher(**{**shared, "epochs": self.teacher_epochs, "learning_rate": self.learning_rate_teacher})
 
 
 class CKDHObjective(Objective):
