@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossbit.datasets import Dataset, load_dataset
+from crossbit.datasets.dataset import FINE
 from crossbit.errors import CrossbitError
 from crossbit.experiment import Job, expected_of, read_experiments, read_result, run_job, why_due
 
@@ -60,12 +61,16 @@ def dataset_of(name: str) -> Dataset | None:
     """The data set of a name; None where its file is absent.
 
     Pairs with the content of a query leave the database: finding a copy of the query under another row number is no
-    score. There are some in fashion6k and openclipart5k.
+    score. There are some in fashion6k and openclipart5k. NAME-fine is NAME with relevance by its fine labels.
     """
     if name == "emoji":
         return load_dataset(name)
     path = data_folder() / f"{name}.npz"
-    return load_dataset(path, duplicates="drop") if path.is_file() else None
+    if path.is_file():
+        return load_dataset(path, duplicates="drop")
+    if name.endswith(FINE) and (coarse := dataset_of(name.removesuffix(FINE))) is not None:
+        return coarse.by_fine_labels()
+    return None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import database_codes
 import difference_tables
 import encode_tables
 import evaluation_tables
+import family
 import pixels
 import plots
 import reliability
@@ -29,10 +30,11 @@ import search_tables
 import service_tables
 import sizing
 from crossbit import tables
+from crossbit.datasets.dataset import FINE
 from crossbit.evaluation import PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
-from crossbit.method import Method, Paper
+from crossbit.method import Method
 from crossbit.methods import METHODS, load_method
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +45,7 @@ DOCUMENTS = (
     "docs/encoders.md",
     "docs/search.md",
     "docs/results.md",
+    "docs/family.md",
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
@@ -96,12 +99,23 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks() | evaluation_tables.blocks()
+    made |= search_tables.blocks() | evaluation_tables.blocks() | family.blocks(results)
     for preset in ("PALL", "P50"):
         made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
             made[f"table {preset} {direction}"] = partial(_all_lengths, results, preset, direction)
     return made
+
+
+def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
+    """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
+    return {f"table fine {preset}": partial(_all_lengths, results, preset, "mean") for preset in ("PALL", "P50")}
+
+
+def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
+    """The results under the labels that every method was measured with, and those under fine labels."""
+    fine = [result for result in results if result.data.endswith(FINE)]
+    return [result for result in results if result not in fine], fine
 
 
 def _main_tables(results: list[Result]) -> str:
@@ -206,7 +220,7 @@ def _method_page(name: str, kind: type[Method]) -> str:
     traits = ["Needs labels." if kind.supervised else "Needs no labels."]
     if kind.paper.reconstruction:
         traits.append("**A reconstruction**: the paper's text is not public.")
-    lines = [f"## {name}", "", _plain(told[0]), "", f"{_cited(kind.paper)} {' '.join(traits)}"]
+    lines = [f"## {name}", "", _plain(told[0]), "", f"{family.cited(kind.paper)} {' '.join(traits)}"]
     lines += [line for part in told[1:] if "Departure" in part for line in ("", _plain(part))]
     meanings = _meanings(kind)
     rows = [[f"`{f.name}`", f"`{_default(f)}`", meanings.get(f.name, "")] for f in dataclasses.fields(kind)]
@@ -226,11 +240,6 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cited(paper: Paper) -> str:
-    link = f" <{paper.link}>" if paper.link else ""
-    return f"{paper.authors}. *{paper.title}*. {paper.venue} {paper.year}.{link}"
-
-
 def _default(field: dataclasses.Field[object]) -> str:
     value = field.default
     if value is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
@@ -240,7 +249,8 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
     """What must be rewritten, with its new content."""
-    stale, made = {}, blocks(results)
+    results, fine = by_fine_labels(results)
+    stale, made = {}, blocks(results) | fine_blocks(fine)
     for name in DOCUMENTS:
         path = ROOT / name
         before = path.read_text(encoding="utf-8")

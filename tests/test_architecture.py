@@ -18,7 +18,7 @@ PACKAGE = ROOT / "src" / "crossbit"
 # From the bottom up; a part imports from its own layer and from those below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "progress"),
-    ("hasher", "kernels", "codes", "pairs", "calibration", "sharing"),
+    ("hasher", "kernels", "codes", "pairs", "hierarchy", "calibration", "sharing"),
     (
         "method",
         "evaluation",

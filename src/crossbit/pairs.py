@@ -21,7 +21,9 @@ class PairedFeatures:
     """n image-text pairs as feature rows; row i of each array belongs to pair i.
 
     image: (n, d_image) float32. text: (n, d_text) float32. labels: (n, c) bool or None; only evaluations and
-    supervised methods ever see them. The arrays are made float32 and read-only. A row of zeros is allowed and means
+    supervised methods ever see them. levels: labels in levels from coarse to fine, (n, c_coarse) and (n, c_fine)
+    bool, or none where there is one level (`labels`, by which relevance is told); only hierarchical methods see
+    them. The arrays are made float32 and read-only. A row of zeros is allowed and means
     "nothing known" (a picture whose text has no words): see `empty_rows`.
 
     Raises DataError for NaN or infinity, unequal lengths, a wrong number of dimensions or no pairs at all.
@@ -30,6 +32,7 @@ class PairedFeatures:
     image: Features
     text: Features
     labels: Labels | None = None
+    levels: tuple[Labels, ...] = ()
 
     def __post_init__(self) -> None:
         image = check_features(self.image, "image features")
@@ -44,17 +47,25 @@ class PairedFeatures:
         object.__setattr__(self, "text", text)
         if self.labels is not None:
             object.__setattr__(self, "labels", check_labels(self.labels, len(image)))
+        if len(self.levels) not in (0, 2):
+            raise LabelError(f"Label levels are a coarse and a fine labelling, or none; got {len(self.levels)}.")
+        object.__setattr__(self, "levels", tuple(check_labels(level, len(image)) for level in self.levels))
 
     def __len__(self) -> int:
         return len(self.image)
 
     def __getitem__(self, rows: Rows | slice) -> PairedFeatures:
         """The pairs of some rows, in that order."""
-        return PairedFeatures(self.image[rows], self.text[rows], None if self.labels is None else self.labels[rows])
+        labels = None if self.labels is None else self.labels[rows]
+        return PairedFeatures(self.image[rows], self.text[rows], labels, tuple(level[rows] for level in self.levels))
 
     def without_labels(self) -> PairedFeatures:
         """The same pairs with the labels taken away: what an unsupervised method is given."""
         return PairedFeatures(self.image, self.text)
+
+    def without_levels(self) -> PairedFeatures:
+        """The same pairs with one labelling: what a supervised method is given that knows no hierarchy."""
+        return PairedFeatures(self.image, self.text, self.labels) if self.levels else self
 
     def empty_rows(self) -> Rows:
         """The rows in which a modality is all zeros: no words in the text, or an image without features."""

@@ -12,7 +12,7 @@ import typer
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, show_left_out
-from crossbit.cli.encode import items_of
+from crossbit.cli.index import items_of
 from crossbit.cli.options import (
     AsJson,
     CollectionFolder,

@@ -7,10 +7,11 @@ from crossbit.cli.application import application
 from crossbit.cli.calibrate import calibrate
 from crossbit.cli.check_data import data_verbs
 from crossbit.cli.demo import demo
-from crossbit.cli.encode import encode, index
+from crossbit.cli.encode import encode
 from crossbit.cli.evaluate import evaluate
 from crossbit.cli.export import export
 from crossbit.cli.fit import fit
+from crossbit.cli.index import index
 from crossbit.cli.info import info
 from crossbit.cli.leaks import leaks
 from crossbit.cli.methods import methods

@@ -16,8 +16,8 @@ import typer
 
 from crossbit import __version__
 from crossbit.cli.console import progress_shown, show, show_json, show_table, when_stopped
-from crossbit.cli.encode import build_collection
 from crossbit.cli.fit import fit_on
+from crossbit.cli.index import build_collection
 from crossbit.cli.options import AsJson, Bits, Seed
 from crossbit.cli.places import check_folder_place, own_command
 from crossbit.cli.queries import query_encoder

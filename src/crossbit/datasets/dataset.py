@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,16 @@ from crossbit.encoders.vocabulary import Vocabulary
 from crossbit.errors import DataError, LabelError
 from crossbit.pairs import Labels, PairedFeatures, Split, check_labels, row_digests
 
+FINE = "-fine"
+"""What the name of a data set ends in whose relevance is told by its fine labels."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """n pairs as features, their split, and the captions and pictures they were made from.
 
-    name: for tables. pairs: image and text features, with the labels that evaluations use. split: train, query and
+    name: for tables. pairs: image and text features, with the labels that evaluations use and, where labels have two
+    levels, both of them. split: train, query and
     database rows; no query may have the content of another part's pair. captions: n texts. labels_fine: (n, c) bool
     or None, a finer second labelling. label_names, label_names_fine: names of the label columns, or empty where they
     are not known. pictures: n picture files' contents, or None where only features are known. encoders:
@@ -66,6 +71,21 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def by_fine_labels(self) -> Dataset:
+        """The same pairs and split with relevance by the fine labels: another data set, named NAME-fine.
+
+        Raises LabelError where there are no fine labels, or where they are the labels.
+        """
+        if self.labels_fine is None or not self.pairs.levels:
+            raise LabelError(f"{self.name} has no labels_fine beside its labels; {self.name}{FINE} needs them.")
+        return dataclasses.replace(
+            self,
+            name=f"{self.name}{FINE}",
+            pairs=dataclasses.replace(self.pairs, labels=self.labels_fine),
+            label_names=self.label_names_fine,
+            revision=f"{self.revision}{FINE}" if self.revision else "",
+        )
 
     def image_bytes(self, row: int) -> bytes | None:
         """The picture of a pair as the content of a picture file, or None where only its features are known."""

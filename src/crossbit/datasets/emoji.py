@@ -21,6 +21,7 @@ from crossbit.datasets.dataset import Dataset
 from crossbit.datasets.label_words import remove_label_words, words
 from crossbit.encoders import BagOfWords, Encoder, TfIdf, encode_cached, load_image_encoder, load_text_encoder
 from crossbit.errors import MismatchError, MissingExtraError
+from crossbit.hierarchy import label_levels
 from crossbit.pairs import Labels, PairedFeatures, Rows, Split
 from crossbit.progress import Progress, silent
 
@@ -103,7 +104,7 @@ def emoji_dataset(
     fine, names_fine = emoji_labels(item.subgroup for item in emoji)
     return Dataset(
         name="emoji",
-        pairs=PairedFeatures(image.features, text.features, labels),
+        pairs=PairedFeatures(image.features, text.features, labels, label_levels(labels, fine)),
         split=split,
         captions=captions,
         labels_fine=fine,

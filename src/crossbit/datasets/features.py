@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crossbit.datasets.dataset import Dataset, without_duplicates
 from crossbit.encoders.encoder import Skipped
 from crossbit.errors import DataError, FileFormatError, LabelError, SettingsError, SplitError
+from crossbit.hierarchy import label_levels
 from crossbit.pairs import PairedFeatures, Split
 
 NEEDED = ("image", "text", "caption", "query", "database", "train")
@@ -36,7 +37,8 @@ def read_features(path: str | Path, *, duplicates: str = "refuse") -> Dataset:
     path = Path(path)
     arrays = _read_arrays(path, NEEDED, "features")
     try:
-        pairs = PairedFeatures(arrays["image"], arrays["text"], arrays.get("labels"))
+        labels, fine = arrays.get("labels"), arrays.get("labels_fine")
+        pairs = PairedFeatures(arrays["image"], arrays["text"], labels, label_levels(labels, fine))
         if pairs.labels is not None and not pairs.labels.shape[1]:
             raise LabelError("labels have no column, so nothing is relevant to anything; leave the array out.")
         captions = arrays["caption"]
@@ -52,7 +54,7 @@ def read_features(path: str | Path, *, duplicates: str = "refuse") -> Dataset:
             pairs=pairs,
             split=split,
             captions=tuple(map(str, captions)),
-            labels_fine=arrays.get("labels_fine"),
+            labels_fine=fine,
             pictures=_pictures(path.with_name(f"{path.stem}_thumbnails.npz"), len(pairs)),
             skipped=skipped,
             revision=f"{pairs.fingerprint()}-{split.fingerprint()}",

@@ -20,6 +20,7 @@ from crossbit.encoders import BagOfWords, Encoder, TfIdf, load_image_encoder, lo
 from crossbit.encoders.bag_of_words import words as words_of
 from crossbit.encoders.vocabulary import Vocabulary
 from crossbit.errors import DataError, FileFormatError, SplitError
+from crossbit.hierarchy import label_levels
 from crossbit.pairs import Features, Labels, PairedFeatures, Rows, Split, check_features
 from crossbit.progress import Progress, silent
 from crossbit.sources import Columns, OpenedSource, Record, open_source
@@ -59,8 +60,8 @@ def read_prepared(
     split = _split(split_file, about, [record.id for record in records])
     text, vocabulary, writer = _text(folder, split_file.stem, records, rows, split, text_encoder, cache, progress)
     labels, label_names = _labels(folder / "labels.npz", rows)
-    coarse, coarse_names = _labels(folder / "coarse.npz", rows)
-    pairs = PairedFeatures(image, text, labels)
+    coarse, _ = _labels(folder / "coarse.npz", rows)
+    pairs = PairedFeatures(image, text, labels, label_levels(coarse, labels))
     if duplicates == "drop":
         split, same = without_duplicates(split, pairs)
         skipped = (*skipped, *(LeftOut.of(int(rows[s.row]), records[s.row], s.reason) for s in same))
@@ -71,9 +72,7 @@ def read_prepared(
             pairs=pairs,
             split=split,
             captions=tuple(reading.caption(record) for record in records),
-            labels_fine=None if coarse is None else coarse,
             label_names=label_names,
-            label_names_fine=coarse_names,
             pictures=Contents(source, rows, paths_of(records)),
             encoders=names | ({"text": writer} if writer else {}),
             skipped=skipped,

@@ -87,7 +87,7 @@ def compare(result: Result, published: Sequence[Published]) -> list[Comparison]:
     rows = [row for row in published if row.method == method and row.at(result.n_bits)]
     found = []
     for preset, score in result.scores.items():
-        fitting = [row for row in rows if _preset(row.protocol) == preset]
+        fitting = [row for row in rows if published_preset(row.protocol) == preset]
         name = f"{result.data}/{result.row}/{result.n_bits}-{result.seed}"
         ours = (score["I2T"], score["T2I"])
         if not fitting:
@@ -103,7 +103,7 @@ def compare(result: Result, published: Sequence[Published]) -> list[Comparison]:
     return found
 
 
-def _preset(protocol: str) -> str:
+def published_preset(protocol: str) -> str:
     """Our preset of the same rules as a published protocol, by its name where we know it, else by its cutoff."""
     if protocol in PAPER_RULES:
         return PAPER_RULES[protocol].preset

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crossbit.datasets import Dataset, load_dataset
 from crossbit.datasets.benchmarks import BENCHMARKS
+from crossbit.datasets.dataset import FINE
 from crossbit.datasets.prepared import MANIFEST, SPLITS
 from crossbit.errors import DataError
 from crossbit.progress import Progress, silent
@@ -16,9 +17,9 @@ def experiment_data(
 ) -> Dataset:
     """The data set of an experiment: emoji, FOLDER/NAME.npz, or a prepared folder with one of its splits.
 
-    A prepared folder is found as FOLDER/X where the experiment says X-SPLIT (mirflickr25k-tags-unsup); its texts are
-    the bag of words, its pictures features of image_encoder or the rows of its image.npy. Queries' copies leave train
-    and database.
+    NAME-fine is NAME with relevance by its fine labels. A prepared folder is found as FOLDER/X where the experiment
+    says X-SPLIT (mirflickr25k-tags-unsup); its texts are the bag of words, its pictures features of image_encoder or
+    the rows of its image.npy. Queries' copies leave train and database.
 
     Raises DataError, saying what to prepare, where the data is absent.
     """
@@ -27,6 +28,8 @@ def experiment_data(
     ready = folder / f"{name}.npz"
     if ready.is_file():
         return load_dataset(ready, duplicates="drop")
+    if name.endswith(FINE) and (name == f"emoji{FINE}" or (folder / f"{name.removesuffix(FINE)}.npz").is_file()):
+        return experiment_data(name.removesuffix(FINE), folder, progress=progress).by_fine_labels()
     prepared = _prepared(name, folder)
     if prepared is not None:
         return load_dataset(

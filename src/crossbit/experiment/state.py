@@ -55,7 +55,7 @@ def expected_of(job: Job, dataset: Dataset) -> dict[str, str]:
     return {
         "settings": digest(json.dumps([job.experiment.method, settings], sort_keys=True)),
         "protocols": digest(", ".join(_protocol_ids(job, dataset))),
-        "data": _data_digest(dataset),
+        "data": _data_digest(dataset) + (_levels_digest(dataset) if method is not None and method.hierarchical else ""),
         "split": dataset.split.fingerprint(),
         "source": digest("".join(source_digest(module) for module in _modules(job.experiment.method, settings))),
     }
@@ -88,6 +88,11 @@ def _protocol_ids(job: Job, dataset: Dataset) -> list[str]:
 def _data_digest(dataset: Dataset) -> str:
     labels = dataset.pairs.labels
     return dataset.pairs.fingerprint() + ("" if labels is None else "-" + array_fingerprint(labels))
+
+
+def _levels_digest(dataset: Dataset) -> str:
+    """What a hierarchical method learns from besides; other methods' results do not depend on it."""
+    return "-" + array_fingerprint(*dataset.pairs.levels) if dataset.pairs.levels else ""
 
 
 @functools.cache
