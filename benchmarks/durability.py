@@ -3,9 +3,10 @@
     python benchmarks/durability.py                  200 kills, stored in durability.json
     python benchmarks/durability.py --kills 40 --out -    fewer, printed
 
-The process adds, replaces, removes, compacts and migrates at random and tells each change before it begins and after
-it was acknowledged. After each kill the collection is opened and checked in full: every acknowledged change must be
-there, no removed item may be back, and the one change that was under way must be there whole or not at all.
+The process adds, replaces, removes, compacts, migrates and builds engines at random and tells each change before it
+begins and after it was acknowledged. After each kill the collection is opened and checked in full: every acknowledged
+change must be there, no removed item may be back, and the one change that was under way must be there whole or not at
+all. What the engine that stands there finds must be there, at its true distance.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from crossbit.hasher import Layer
 HERE = Path(__file__).resolve().parent
 Content = tuple[str, int]  # an item's caption and year
 Model = dict[str, Content]
-KINDS = ("add", "bulk", "remove", "compact", "migrate")
+KINDS = ("add", "bulk", "remove", "compact", "migrate", "engine")
+ENGINES = ("ivf", "pruned", "prefix")
 
 
 def hasher_of(seed: int) -> Hasher:
@@ -62,7 +64,7 @@ def change(kind: str, model: Model, draw: random.Random) -> Any:
         return {str(draw.randrange(400)): (f"caption {draw.random()}", draw.randrange(100)) for _ in range(n)}
     if kind == "remove":
         return draw.sample(sorted(model), min(len(model), draw.choice((1, 3, 20))))
-    return draw.randrange(1_000_000)
+    return draw.choice(ENGINES) if kind == "engine" else draw.randrange(1_000_000)
 
 
 def applied(model: Model, kind: str, what: Any) -> Model:
@@ -78,7 +80,7 @@ def work(place: str, seed: int, model: Model, told: Connection) -> None:
     opened = Collection.open(place)
     told.send("ready")
     while True:
-        kind = draw.choices(KINDS, weights=(10, 2, 6, 1, 1))[0]
+        kind = draw.choices(KINDS, weights=(10, 2, 6, 1, 1, 1))[0]
         what = change(kind, model, draw)
         told.send(("begun", kind, what))
         if kind in ("add", "bulk"):
@@ -88,6 +90,8 @@ def work(place: str, seed: int, model: Model, told: Connection) -> None:
             opened.remove(what)
         elif kind == "compact":
             opened.compact()
+        elif kind == "engine":
+            opened.build_engines(what)
         else:
             opened.migrate(hasher_of(what % 2))
         model = applied(model, kind, what)
@@ -134,6 +138,10 @@ def contents(place: Path) -> Model:
         ids = list(found)
         codes = opened.hasher.encode_images(features_of(ids))
         assert all(opened.code(name, "image") == codes[row : row + 1] for row, name in enumerate(ids))
+        distances = (codes.bits()[:, None] != codes.bits()[None]).sum(axis=2)
+        for row, hits in enumerate(opened.search(codes, 5, among="image")):  # by whatever engine stands there
+            assert len(hits) == min(5, len(ids))
+            assert all(hit.distance == distances[row, ids.index(hit.id)] for hit in hits)
     return found
 
 

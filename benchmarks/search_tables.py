@@ -91,9 +91,10 @@ PREFIX = {
     "codes": lambda r: r["codes"],
     "bits": EXACT["bits"],
     "first bits": lambda r: str(r["prefix_bits"]),
+    "recall asked for": lambda r: f"{r['target']:g}",
     "candidates": lambda r: f"{r['candidates']:,}",
     "recall of the nearest 10": lambda r: f"{r['recall']:.3f}",
-    "time, a whole search = 1": lambda r: f"{r['time_to_whole']:.2f}",
+    "time, a whole search = 1": lambda r: f"{r['time_to_whole']:.2f}" if "time_to_whole" in r else "",
 }
 TOLD = {
     "ivf build": "Building {n_lists} lists over {n:,} codes of {n_bits} bits: {cpu_seconds} CPU seconds. "

@@ -25,13 +25,14 @@ import evaluation_tables
 import family
 import pixels
 import plots
+import query_tables
 import reliability
 import search_tables
 import service_tables
 import sizing
 from crossbit import tables
 from crossbit.datasets.dataset import FINE
-from crossbit.evaluation import PROTOCOLS
+from crossbit.evaluation import PAIR_PROTOCOLS, PROTOCOLS
 from crossbit.experiment import Result, read_results
 from crossbit.files import write_whole
 from crossbit.method import Method
@@ -75,11 +76,13 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
-        "table query": partial(_query_table, ROOT / "benchmarks" / "speed" / "query.json"),
+        "table query": query_tables.query_table,
+        "table query hub": query_tables.hub_table,
         "table published": partial(_published, ROOT / "benchmarks" / "published.toml"),
         "origin": partial(tables.origin_lines, results),
         "methods": method_pages,
         "protocols": protocol_table,
+        "pair protocols": pair_protocol_table,
         "plots": partial(_plot_lines, results),
         "table calibration": reliability.table,
         "table scan": sizing.scan_table,
@@ -175,37 +178,22 @@ def _choices(path: Path) -> str:
     return f"{table}\n\n{told}"
 
 
-def _query_table(path: Path) -> str:
-    if not path.is_file():
-        return tables.NOTHING
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    starts, sizes = stored["cold_start"], stored["export"]["bytes"]
-    rows = []
-    for name, what in (("torch", "torch"), ("onnx", "ONNX"), ("item", "no encoder (`--item`)")):
-        found, (low, high) = starts[name], starts[name]["wall_range"]
-        told = f"{found['cpu_seconds']:.2f} s; by the clock {found['wall_seconds']:.2f} s ({low:.2f} to {high:.2f})"
-        rows.append([f"cold start, {what}, processor time", told])
-    rows.append(["cold start, torch / ONNX, processor time", f"{starts['torch_over_onnx']['cpu_seconds']:.2f}"])
-    for data, sides in stored["agreement"].items():
-        rows += [[f"bits as by torch, {data}, {side}", f"{found['bits']:.4%}"] for side, found in sides.items()]
-    for name, spent in stored["warm"]["cpu_milliseconds"].items():
-        rows.append([f"encode one more, {name}, processor time", f"{spent:.1f} ms"])
-    rows.append(["size", f"{sum(sizes.values()) / 1e6:.0f} MB"])
-    before, after = starts["load_average"]
-    told = (
-        f"{stored['machine']['processor']}, one thread, {stored['date']}; medians of {starts['starts']} starts. The "
-        f"load was {before} before them and {after} after them, on {starts['processors']} processors. Where it is "
-        "above their number, the clock also counts waiting for other programs; the processor time does not."
-    )
-    return tables.markdown(["what", "measured"], rows) + f"\n\n{told}"
-
-
 def protocol_table() -> str:
     """Every preset with its rules."""
     header = ["preset", "printed as", "cutoff", "divided by", "ties", "nothing relevant"]
     rows = [
         [f"`{key}`", p.name, str(p.cutoff or "none"), p.divide_by, p.ties, p.without_relevant]
         for key, p in PROTOCOLS.items()
+    ]
+    return tables.markdown(header, rows, figures=False)
+
+
+def pair_protocol_table() -> str:
+    """Every preset of recall of the own pair."""
+    header = ["preset", "printed as", "first", "pictures at a time", "ties"]
+    rows = [
+        [f"`{key}`", p.name, str(p.k), f"{p.fold:,}, the mean of all full folds" if p.fold else "all", "expected"]
+        for key, p in PAIR_PROTOCOLS.items()
     ]
     return tables.markdown(header, rows, figures=False)
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from hub_models import save_clip, save_sentences, save_siglip
+
 # No test hangs on the clock or on chance: examples are the same in every run and may take as long as they need.
 settings.register_profile("crossbit", deadline=None, derandomize=True)
 settings.load_profile("crossbit")
@@ -47,3 +49,21 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real data sets stand beside the repository, in ../shared/data, and are not there")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CLIP model of transformers, in the hub's layout."""
+    return save_clip(tmp_path_factory.mktemp("hub") / "tiny-clip")
+
+
+@pytest.fixture(scope="session")
+def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny SigLIP model of transformers, in the hub's layout."""
+    return save_siglip(tmp_path_factory.mktemp("hub") / "tiny-siglip")
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of sentence-transformers, in the hub's layout."""
+    return save_sentences(tmp_path_factory.mktemp("hub") / "tiny-sentences")

@@ -120,12 +120,13 @@ def test_the_command_says_what_it_found(run: Run, tmp_path: Path) -> None:
     code, out, err = run("data", "check", "mine", *OWN, "--workers", "0")
     assert (code, err) == (0, "")
     for told in ("pairs of picture and text", "Left out: bad.png: the picture is damaged", "timed here on 9 pictures",
+                 "MiB of memory", "memory less than 1 MiB",
                  "benchmarks/speed/train.json", "Usable: for fit and index"):  # fmt: skip
         assert told in out
     code, out, err = run("data", "check", "mine", *OWN, "--workers", "0", "--json", "--no-sample")
     result = json.loads(out)
     assert (code, result["pairs"], result["unreadable"], result["usable"]) == (0, 7, 2, True)
-    assert result["expected"]["encode_seconds"] is None
+    assert (result["expected"]["encode_seconds"], result["expected"]["encode_bytes"]) == (None, None)
     assert sorted(os.listdir(tmp_path)) == before
 
 

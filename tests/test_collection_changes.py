@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -100,6 +101,9 @@ def test_metadata_of_all_kinds_comes_back(place: Collection) -> None:
     assert opened.facets("b") == {None: 2, True: 1}
 
 
+ENGINES = ["exact", "pruned", "prefix", *(["ivf"] if importlib.util.find_spec("faiss") else [])]
+
+
 class History(RuleBasedStateMachine):
     """Random changes of a collection and of a dictionary; both must agree, also after opening anew."""
 
@@ -152,6 +156,11 @@ class History(RuleBasedStateMachine):
     def compact(self) -> None:
         self.place.compact()
 
+    @rule(engine=st.sampled_from(ENGINES))
+    def build_engines(self, engine: Any) -> None:
+        built = self.place.build_engines(engine)
+        assert {one.engine for one in built} <= {engine}
+
     @rule()
     def open_anew(self) -> None:
         assert check_collection(self.folder) == []
@@ -173,6 +182,11 @@ class History(RuleBasedStateMachine):
             assert {hit.id: hit.distance for hit in hits} == distances
             assert [hit.distance for hit in hits] == sorted(distances.values())
             assert [hit.caption for hit in hits] == [f"{hit.id} {self.model[hit.id]}" for hit in hits]
+            few = place.search(query, 3, among="image")[0]  # an approximate engine may miss one, but finds no others
+            assert len(few) == min(3, len(self.model))
+            assert all(hit.distance == distances[hit.id] for hit in few)
+            if all(one.engine in ("exact", "pruned") for one in place.engines):
+                assert few == hits[:3]
 
 
 def test_random_histories_agree_with_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +270,9 @@ def test_what_the_commands_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert isinstance(run("remove", folder, "a")[1], DataError)
     assert run("remove", folder, "--where", "year < 5")[1]["removed"] == 2
     assert run("compact", folder)[1]["n"] == 1
-    assert run("check", folder) == (0, {"collection": folder, "problems": [], "repaired": []})
+    code, found = run("check", folder)
+    assert (code, found["problems"], found["repaired"]) == (0, [], [])
+    assert [(one["modality"], one["engine"]) for one in found["engines"]] == [("image", "exact"), ("text", "exact")]
     assert run("info", folder)[1]["columns"] == {"year": "integer"}
     codes = next((tmp_path / "c").glob("segment-*/image-codes.npy"))
     codes.write_bytes(codes.read_bytes()[:-1] + b"\x00")

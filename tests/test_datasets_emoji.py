@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from crossbit.datasets import emoji as emoji_module
 from crossbit.datasets import load_dataset
 from crossbit.datasets.emoji import Emoji, draw_split, kinship, load_emoji, published_split
 from crossbit.datasets.label_words import remove_label_words
-from crossbit.encoders import Encoded
+from crossbit.encoders import BagOfWords, Encoded
 from crossbit.errors import MismatchError, MissingExtraError, SettingsError
+from crossbit.testing import planted_pairs
+from source_makers import pictures
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +159,26 @@ def test_the_data_set_is_whole(emoji: tuple[Emoji, ...], tmp_path: Path) -> None
     assert data.revision == "425e4974c289248b"
     with pytest.raises(SettingsError, match="text encoder"):
         load_dataset("emoji", text_encoder="clip", cache=tmp_path)
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first example of docs/data.md; stand-ins encode the emoji, which takes minutes else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("crossbit.datasets.emoji.load_image_encoder", lambda name: Lengths())
+    monkeypatch.setattr(
+        "crossbit.datasets.emoji.load_text_encoder", lambda name, texts: BagOfWords.fit(texts, max_words=5000)
+    )
+    world = planted_pairs(n=60)
+    parts = {name: getattr(world.split, name) for name in ("train", "query", "database")}
+    pairs = world.pairs
+    np.savez("fashion6k.npz", image=pairs.image, text=pairs.text, labels=pairs.labels, caption=[""] * 60, **parts)
+    pictures(tmp_path / "photos", *(f"{row}.jpg" for row in range(6)))
+    for row, word in enumerate(("cat", "dog", "tree", "sea", "car", "house")):
+        (tmp_path / "photos" / f"{row}.txt").write_text(f"a {word} by day", encoding="utf-8")
+    page = Path(__file__).resolve().parents[1] / "docs" / "data.md"
+    code = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert (len(names["emoji"]), len(names["ready"]), len(names["mine"])) == (1865, 60, 6)
+    assert names["mine"].captions[0] == "a cat by day"

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crossbit.datasets import Dataset
 from crossbit.errors import FileFormatError, SettingsError
-from crossbit.evaluation import PROTOCOLS, evaluate
+from crossbit.evaluation import PROTOCOLS, code_proxies, evaluate
 from crossbit.experiment import (
     Experiment,
     Job,
@@ -150,6 +151,20 @@ def test_run_write_read(tmp_path: Path) -> None:
     for recall in result.details["pair_recall"].values():
         assert 0 < recall["1"] <= recall["5"] <= recall["10"] <= 1
     assert why_due(path, expected_of(ran, dataset)) == ""
+
+
+def test_a_result_says_what_can_be_told_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = planted_dataset()
+    pairs, split, method = dataset.pairs, dataset.split, job().method()
+    assert method is not None
+    hasher = method.fit(pairs[split.train])
+    new = np.setdiff1d(split.database, split.train)
+    for enough, name, rows in ((len(new) + 1, "train", split.train), (len(new), "database", new)):
+        monkeypatch.setattr("crossbit.experiment.run.ENOUGH_PAIRS", enough)
+        codes = hasher.encode_images(pairs.image[rows]), hasher.encode_texts(pairs.text[rows])
+        expected = code_proxies(*codes, pairs[rows]).to_json()
+        del expected["teacher_agreement"]
+        assert run_job(job(), dataset).details["proxies"] == pytest.approx({"on": name, **expected}, abs=1e-6)
 
 
 def test_prefixes_are_scored_as_hashers_of_their_own() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from crossbit.errors import FileFormatError, MismatchError
 from crossbit.method import Method
-from crossbit.methods import METHODS, load_method
+from crossbit.methods import METHODS, load_method, needs_labels
 from test_tables import result
 
 pytest.importorskip("torch", reason="methods that train are loaded for their docstrings")
@@ -34,6 +34,7 @@ def test_every_method_has_its_facts_its_departures_and_its_row(name: str, family
     facts = family.read_facts()
     assert name in facts, f"say in benchmarks/systems what {name} was built on"
     kind = load_method(name)
+    assert kind.supervised == needs_labels(name), f"write  supervised: ClassVar[bool] = True  in the class of {name}"
     assert family.departures(kind, facts[name])
     assert f"\n### {name}\n" in PAGE
     assert f"| [{name}](#{name}) |" in PAGE

@@ -25,8 +25,8 @@ def clustered(n, n_bits, seed, clusters=50):
 def thorough(codes, ids=None):
     """Lists of which every query looks into all, so that only the ties at the last place are open."""
     index = IvfIndex.build(codes, ids, target_recall=0.5, threads=1)
-    if index._held.lists is not None:
-        index._held.lists.nprobe = index._held.lists.nlist
+    if index._held.built is not None:
+        index._held.built.faiss.nprobe = index._held.built.faiss.nlist
     return index
 
 

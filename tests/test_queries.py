@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from crossbit.queries import (
 )
 from crossbit.queries import agreement as agreement_module
 from crossbit.queries import find as find_module
-from crossbit.queries.packaged import Traceable
+from crossbit.queries.traceable import Traceable
 from crossbit.testing import run_without_torch
 
 N_BITS = 44  # no multiple of 8, so that a code has unused bits
@@ -91,6 +92,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exported = export_queries(hasher, place / "query")
     assert exported.left_out == {}
     return place
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[1] / "docs" / "export.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    hasher = hasher_of()
+    names: dict[str, object] = {"hasher": hasher}
+    exec(code, names)
+    assert names["codes"] == hasher.encode_texts(MiniLM().encode(["a red fruit"]).features)
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ RESULTS = [
 
 def test_a_table_has_three_looks_with_the_same_cells() -> None:
     grid = summarise(RESULTS, lengths=[64], plots=False).grids[0]
+    assert grid.title == "PALL, 64 bits, learned without labels"
     assert grid.header[:4] == ("64 bits", "emoji mean", "emoji I2T", "emoji T2I")
     rows = {row[0]: row[1:] for row in grid.rows}
     assert rows["kdcmh"][0] == "0.520 ± 0.020"
@@ -73,6 +74,30 @@ def test_two_protocol_ids_never_share_a_column_or_a_panel() -> None:
     with pytest.raises(MismatchError, match="another"):
         draw_plots(mixed, "PALL", 64)
     assert summarise([*RESULTS, result("cvh", 0.4, data="other", protocol_id="another")], plots=False).grids
+
+
+def test_what_learns_with_labels_stands_apart_in_every_table_and_plot() -> None:
+    mixed = [*RESULTS, result("dcmh", 0.9), result("kdcmh@labels", 0.95, method="kdcmh-labels")]
+    summary = summarise(mixed, lengths=[64])
+    by_title = {grid.title: [row[0] for row in grid.rows] for grid in summary.grids}
+    assert by_title["PALL, 64 bits, learned without labels"] == ["random-ranking", "jdsh", "kdcmh"]
+    assert by_title["PALL, 64 bits, learned with labels"] == ["dcmh", "kdcmh@labels"]
+    assert {row[0] for row in summary.grids[0].rows} == {"random-ranking", "jdsh", "kdcmh"}
+    assert sorted(set(by_title["What it takes, learned with labels"])) == ["dcmh", "kdcmh@labels"]
+    assert {grid.rows[row][0] for grid in summary.grids[:1] for row, _ in grid.best} == {"kdcmh"}
+    for name, drawn in summary.plots.items():
+        assert (">dcmh<" in drawn.decode()) == name.endswith("-with-labels.svg")
+        assert (">kdcmh<" in drawn.decode()) != name.endswith("-with-labels.svg")
+    told = summarise([result("outside", 0.5, supervised=True, method="theirs")], plots=False)
+    assert told.grids[0].title.endswith("learned with labels")
+
+
+def test_results_without_curves_are_said() -> None:
+    pytest.importorskip("matplotlib", reason="plots are drawn with matplotlib, which is not installed")
+    old = result("cvh", 0.4)
+    old = Result(**{**old.__dict__, "details": {k: v for k, v in old.details.items() if k != "curves"}})
+    assert "1 of 7 results were stored before curves were kept" in summarise([*RESULTS, old]).origin
+    assert "before curves were kept" not in summarise(RESULTS).origin
 
 
 def test_every_plot_is_drawn_from_results_alone(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from crossbit.datasets.mirflickr import MIRFLICKR
 from crossbit.datasets.prepared import prepare_benchmark
 from crossbit.errors import DataError, FileFormatError, SettingsError
 from crossbit.experiment import Result, read_result
-from crossbit.experiment.comparison import EVIDENCE, PAPER_RULES, compare
+from crossbit.experiment.comparison import EVIDENCE, PAPER_RULES, compare, measured_by
 from crossbit.experiment.data import experiment_data, how_to_get
 from crossbit.experiment.files import experiment_named, experiment_paths, read_published, shipped_folder
 from crossbit.methods import METHODS
@@ -79,7 +79,8 @@ def test_reproduce_runs_stores_and_compares(
     stored = read_result(data / "out" / "tiny" / "cvh" / "16-0.json")
     assert pall["ours"] == [stored.scores["PALL"]["I2T"], stored.scores["PALL"]["T2I"]]
     assert pall["protocol_id"] == stored.scores["PALL"]["protocol_id"]
-    for start in ("Data: ours tiny, theirs MIRFLICKR-25K", "Features:", "Split: ours", "Ties:", "Ours: On a planted"):
+    starts = ("Data: ours tiny, theirs MIRFLICKR-25K", "Features:", "Split: ours", "Ties:", "Ours: On a planted")
+    for start in starts:
         assert any(sentence.startswith(start) for sentence in pall["differences"]), start
     curves = stored.details["curves"]["I2T"]
     assert len(curves["recall"]) == len(curves["precision"]) == 17
@@ -120,7 +121,9 @@ def test_every_experiment_and_every_published_row_can_be_used() -> None:
     assert experiment_paths()["djsrh-mirflickr25k-unsup"].parent.name == "reproduce"
     for path in (shipped_folder() / "reproduce").glob("*.toml"):
         experiment = experiment_named(path.stem)
-        assert how_to_get(experiment.data, Path("data")).startswith(("MIRFLICKR", "NUS-WIDE")), path
+        assert how_to_get(experiment.data, Path("data")).startswith(
+            ("MIRFLICKR", "NUS-WIDE", "Flickr30k", "MS COCO")
+        ), path
         assert experiment.jobs()[0].method() is not None
     for row in read_published():
         assert row.method in METHODS
@@ -128,6 +131,21 @@ def test_every_experiment_and_every_published_row_can_be_used() -> None:
         assert row.protocol in PAPER_RULES
     with pytest.raises(SettingsError, match="there are djsrh-"):
         experiment_named("djsrh-flickr")
+
+
+def test_the_conventions_of_the_paper_that_measured_are_named() -> None:
+    named = {row.source.split()[0]: measured_by(row) for row in read_published()}
+    for paper in ("DJSRH", "JDSH", "UCCH", "AGCH", "CCAH", "CIRH", "DGCPN", "SSAH", "UKD"):
+        assert named[paper] is not None, f"say in LITERATURE by which protocol the paper of {paper} measured"
+    scores = {name: {"protocol_id": "id", "I2T": 0.5, "T2I": 0.4, "mean": 0.45} for name in ("PALL", "P50")}
+    of = {name: Result(name, "djsrh", 64, 0, scores, {}, {"method": "djsrh"}) for name in ("nus-wide-tc10", "emoji")}
+    whole, first = compare(of["nus-wide-tc10"], read_published())
+    assert (whole.paper, first.paper) == ((0.527, 0.538), (0.798, 0.771))  # the paper's numbers on the same data
+    assert "Rules of UCCH (UCCH): without relevant: ours zero, theirs skip." in whole.differences
+    assert any(told.startswith("Conventions of UCCH (UCCH, code): Queries with nothing") for told in whole.differences)
+    assert any(told.startswith("Conventions of DJSRH (P50, code): Ties stand") for told in first.differences)
+    assert not any(told.startswith("Data:") for told in first.differences)
+    assert {each.paper for each in compare(of["emoji"], read_published())} == {(0.700, 0.683), (0.862, 0.835)}
 
 
 def test_a_published_row_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -135,6 +135,16 @@ def test_the_card_of_a_hasher_that_says_little(tmp_path: Path) -> None:
         assert part in card
 
 
+def test_the_card_says_where_the_licence_of_a_hub_model_stands() -> None:
+    bound = hasher_of().with_encoders(
+        image="hub:timm/timm/resnet18.a1_in1k#image-0-0", text="hub:sentence-transformers/tiny#text-0"
+    )
+    card = model_card(bound, CardNotes(), "me/hub", [])
+    assert "| timm/resnet18.a1_in1k, a model that the package timm loads |" in card
+    assert "the one that https://huggingface.co/timm/resnet18.a1_in1k names" in card
+    assert "tiny, a model that the package sentence-transformers loads | the one that the model's page or files" in card
+
+
 def test_the_huggingface_library_reads_the_card(tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 
@@ -180,6 +190,27 @@ def test_a_hub_gives_the_same_hasher(hub: HubDouble, tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").rglob("*.onnx"))  # a hasher alone needs one file
     place = fetch("hub:me/codes", cache=tmp_path / "cache", **options)  # type: ignore[arg-type]
     assert (place / "query" / "image.onnx").read_bytes() == b"a graph"
+
+
+def test_the_examples_of_the_page_run(hub: HubDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand in docs/sharing.md, the second one first: what is fetched has to be there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    template = "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE"
+    monkeypatch.setattr(template, hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+    hasher = hasher_of()
+    export_of(hasher, tmp_path / "hasher.query")
+    page = Path(__file__).resolve().parents[1] / "docs" / "sharing.md"
+    fetched, shared = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names: dict[str, Any] = {"hasher": hasher, "evaluation": evaluation_of(hasher)}
+    exec(shared, names)
+    assert (tmp_path / "shared" / "query" / "image.onnx").read_bytes() == b"a graph"
+    assert (names["place"] / "query" / "image.onnx").read_bytes() == b"a graph"
+    exec(fetched, names)
+    assert names["hasher"] is not hasher
+    assert names["hasher"].fingerprint() == hasher.fingerprint()
 
 
 # huggingface-hub puts large files by an argument that its HTTP client, httpx, would have it call otherwise.

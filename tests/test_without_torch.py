@@ -95,7 +95,7 @@ def test_every_module_that_does_not_learn_is_imported() -> None:
 def test_shallow_methods_load_and_deep_ones_name_the_extra() -> None:
     printed = run_without_torch(FIT_A_DEEP_METHOD).splitlines()
     shallow = {"random-projection", "cca-sign", "cca-itq", "cvh", "imh", "pdh", "cmfh"}
-    shallow |= {"lssh", "rfdh", "fsh", "cmsth", "scm", "hcsr", "sccmh"}
+    shallow |= {"lssh", "rfdh", "fsh", "cmsth", "scm", "hcsr", "sccmh", "seph"}
     assert printed == [f"{name} loads" if name in shallow else f"{name} needs train" for name in METHODS]
 
 

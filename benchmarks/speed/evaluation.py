@@ -26,7 +26,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from search import fastest, store  # noqa: E402  # beside this file
+from measuring import fastest, store  # noqa: E402  # beside this file
 
 from crossbit.codes import Codes  # noqa: E402
 from crossbit.evaluation import PALL, evaluate_codes, mean_average_precision  # noqa: E402

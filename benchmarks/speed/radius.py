@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from clustered import clustered_codes, of_bits  # noqa: E402  # beside this file
-from search import fastest, store  # noqa: E402
+from measuring import fastest, store  # noqa: E402
 
 from crossbit.index.near import NearTables  # noqa: E402
 from crossbit.kernels import warm_up, within  # noqa: E402

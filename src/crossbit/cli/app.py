@@ -22,6 +22,7 @@ from crossbit.cli.reproduce import reproduce
 from crossbit.cli.search import search
 from crossbit.cli.serve import serve
 from crossbit.cli.share import share
+from crossbit.cli.tune import tune
 from crossbit.cli.upkeep import check, compact, remove
 
 app = application()
@@ -29,6 +30,7 @@ app = application()
 for _verb in (
     demo,
     fit,
+    tune,
     calibrate,
     encode,
     index,

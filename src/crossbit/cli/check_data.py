@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -71,10 +72,23 @@ def _expected(found: SourceCheck, text: str, image: str, *, timed: bool) -> Expe
     painter = load_image_encoder(image)
     writer = load_text_encoder(text, found.sample_texts or ["word"] if is_vocabulary(text) else ())
     try:
-        return expected_cost(found, painter, writer, timed=timed)
+        expected = expected_cost(found, painter, writer, timed=timed)
+        if expected.encode_seconds is None:
+            return expected
+        # Both encoders were loaded and have computed a batch: what encoding all of it holds, in this process.
+        return replace(expected, encode_bytes=_peak_bytes())
     except MissingExtraError as error:
         untimed = expected_cost(found, painter, writer, timed=False)
         return Expected(None, str(error), untimed.feature_bytes, untimed.fit_seconds, untimed.fit_bytes)
+
+
+def _peak_bytes() -> int | None:
+    """The most memory that this process has held; None where the system does not tell (Windows)."""
+    try:
+        from crossbit.experiment.run import peak_memory_mib
+    except ModuleNotFoundError:
+        return None
+    return int(peak_memory_mib() * (1 << 20))
 
 
 _COUNTS = {
@@ -118,9 +132,11 @@ def _show(found: SourceCheck, expected: Expected) -> None:
     if expected.encode_seconds is None:
         show(f"Encoding: no time can be told ({expected.encode_source})")
     else:
-        show(f"Encoding: about {_long(expected.encode_seconds)} ({expected.encode_source})")
+        memory = "" if expected.encode_bytes is None else f", {_large(expected.encode_bytes)} of memory"
+        grown = "" if expected.encode_bytes is None else "; the memory is this check's and does not grow with the items"
+        show(f"Encoding: about {_long(expected.encode_seconds)}{memory} ({expected.encode_source}{grown})")
     show(
-        f"Fitting: about {_long(expected.fit_seconds)}, up to {_large(expected.fit_bytes)} besides "
+        f"Fitting: about {_long(expected.fit_seconds)}, memory {_large(expected.fit_bytes)} at most besides "
         f"{_large(expected.feature_bytes)} of features ({expected.fit_source})"
     )
     show(f"Usable: {'for fit and index' if found.can_fit else 'for index only' if found.can_index else 'no'}")
@@ -151,4 +167,6 @@ def _long(seconds: float) -> str:
 
 def _large(size: int) -> str:
     """A number of bytes as a person says it."""
+    if size < 1 << 20:
+        return "less than 1 MiB"
     return f"{size / (1 << 20):,.0f} MiB" if size < 10 << 30 else f"{size / (1 << 30):,.0f} GiB"

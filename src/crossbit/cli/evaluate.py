@@ -12,15 +12,26 @@ from crossbit.cli.console import progress_shown, show, show_json, show_table, wh
 from crossbit.cli.data import check_encoders, data_seed, encoders_for, load_data
 from crossbit.cli.judge import judge_files
 from crossbit.cli.options import AsJson, DataSeed, DropDuplicates, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.own_pairs import is_of_pairs, pair_evaluation, show_pair_scores
 from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.datasets import Reading
 from crossbit.errors import SettingsError
-from crossbit.evaluation import PROTOCOLS, CodeMonitor, Evaluation, EvaluationProtocol, read_split, teacher_agreement
+from crossbit.evaluation import (
+    PAIR_PROTOCOLS,
+    PROTOCOLS,
+    CodeMonitor,
+    Evaluation,
+    EvaluationProtocol,
+    PairEvaluation,
+    read_split,
+    teacher_agreement,
+)
 from crossbit.evaluation import evaluate as measure
 from crossbit.evaluation.protocol import Ties
 from crossbit.hasher import Hasher
 from crossbit.judging.arrays import SUFFIXES, is_arrays
 
+BY_LABELS = "PALL,P50"
 ArrayName = Annotated[str | None, typer.Option(metavar="NAME", help="The name of this array in CODES.")]
 
 
@@ -37,7 +48,13 @@ def evaluate(
         list[str] | None,
         typer.Argument(help="What the hasher is scored on; after CODES, further files of codes.", metavar="[DATA]"),
     ] = None,
-    protocol: Annotated[str, typer.Option(help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}.")] = "PALL,P50",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help=f"Protocols, parted by commas: {', '.join(PROTOCOLS)}; or, of pairs, {', '.join(PAIR_PROTOCOLS)}. "
+            "PALL,P50 for data with labels, R1,R5,R10 without."
+        ),
+    ] = "",
     teacher: Annotated[
         Path | None, typer.Option(help="Another hasher file: how far the codes keep its order is told too.")
     ] = None,
@@ -60,11 +77,14 @@ def evaluate(
     database_labels: ArrayName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a hasher on DATA with labels, or judge codes from any tool.
+    """Score a hasher on DATA, or judge codes from any tool.
 
     The query rows of DATA search its database rows, pictures in texts (I2T) and texts in pictures (T2I). The scores
     are mean average precisions, each with the id of its protocol: only scores with one id can be compared. The seed
     also draws the pairs on which the agreement with a teacher is measured.
+
+    Without labels (Flickr30k, COCO with Karpathy's split, photos of your own) the query pairs search each other: how
+    often a picture finds one of its captions, and a caption its picture, among the first 1, 5 and 10.
 
     CODES is .npz, .npy, .mat, .h5, .csv or .tsv, one file or several, with codes in {-1, 1}, {0, 1}, real values or
     packed bytes, and labels. Told are all conventions of mAP with best, expected and worst ties, signs of collapse
@@ -92,7 +112,7 @@ def evaluate(
     _evaluate_hasher(
         hasher,
         data[0],
-        tuple(with_ties(one, ties) for one in protocols_named(protocol).values()),
+        (protocol, ties),
         teacher,
         split,
         drop_duplicates,
@@ -106,7 +126,7 @@ def evaluate(
 def _evaluate_hasher(
     hasher: Path,
     data: str,
-    protocols: tuple[EvaluationProtocol, ...],
+    asked: tuple[str, str],
     teacher: Path | None,
     split: Path | None,
     drop_duplicates: bool,
@@ -115,7 +135,10 @@ def _evaluate_hasher(
     reading: Reading,
     as_json: bool,
 ) -> None:
-    """The scores of a hasher. named: the text and the image encoder that the person names."""
+    """The scores of a hasher. asked: protocols and ties; named: text and image encoder, as a person says them."""
+    pairs_asked = is_of_pairs(*asked)
+    if not pairs_asked:
+        protocols_named(asked[0] or BY_LABELS)
     with when_stopped("Evaluating writes nothing."), progress_shown() as progress:
         loaded = Hasher.load(hasher)
         drawn = data_seed(seed, loaded)
@@ -123,7 +146,12 @@ def _evaluate_hasher(
         dataset = load_data(data, progress, drop_duplicates=drop_duplicates, seed=drawn, reading=reading, **encoders)
         check_encoders(loaded, dataset)
         rows = dataset.split if split is None else read_split(split).rows_of(dataset.pairs)
-        evaluation = measure(loaded, dataset.pairs, rows, protocols)
+        evaluation: Evaluation | PairEvaluation
+        if pairs_asked or (not asked[0] and dataset.pairs.labels is None):
+            evaluation = pair_evaluation(loaded, dataset, rows, asked[0])
+        else:
+            protocols = tuple(with_ties(one, asked[1]) for one in protocols_named(asked[0] or BY_LABELS).values())
+            evaluation = measure(loaded, dataset.pairs, rows, protocols)
         taught = None if teacher is None else Hasher.load(teacher)
         agreement = None if taught is None else teacher_agreement(loaded, taught, dataset.pairs, seed=drawn)
     if as_json:
@@ -131,9 +159,13 @@ def _evaluate_hasher(
         told = {} if agreement is None else {"teacher_agreement": agreement}
         show_json({**about, **evaluation.to_json(), **told})
         return
-    show_scores(evaluation, f"{loaded.method} at {loaded.n_bits} bits on {dataset.name}")
-    if evaluation.monitor is not None:
-        show_monitor(evaluation.monitor)
+    title = f"{loaded.method} at {loaded.n_bits} bits on {dataset.name}"
+    if isinstance(evaluation, PairEvaluation):
+        show_pair_scores(evaluation, title)
+    else:
+        show_scores(evaluation, title)
+        if evaluation.monitor is not None:
+            show_monitor(evaluation.monitor)
     if agreement is not None:
         show(f"Agreement with the teacher's order of pairs: {agreement:.3f} (1 is the same order, 0 is chance).")
 
@@ -161,7 +193,8 @@ def protocols_named(names: str) -> dict[str, EvaluationProtocol]:
     chosen = {}
     for name in (part.strip() for part in names.split(",")):
         if name not in PROTOCOLS:
-            raise SettingsError(f"There is no protocol {name!r}; there are {', '.join(PROTOCOLS)}.")
+            known = ", ".join([*PROTOCOLS, *PAIR_PROTOCOLS])
+            raise SettingsError(f"There is no protocol {name!r}; there are {known}.")
         chosen[name] = PROTOCOLS[name]
     return chosen
 

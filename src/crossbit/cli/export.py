@@ -45,8 +45,7 @@ def export(
     began = time.perf_counter()
     with when_stopped(f"Nothing was exported; what stood at {folder} before is untouched."):
         hasher = _hasher(path)
-        given = Named(text_encoder, image_encoder)
-        named = {side: encoder for side in ("image", "text") if (encoder := given.encoder(side)) is not None}
+        named = Named(text_encoder, image_encoder).encoders()
         with progress_shown() as progress:
             exported = export_queries(hasher, folder, progress, tuned=_tuned(hasher, path), named=named)
     if as_json:

@@ -45,7 +45,11 @@ def fit(
     seed: Seed = 0,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be given several times."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the method; may be given several times. @FILE: those of an experiment file.",
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -77,7 +81,7 @@ def fit(
     if checkpoint is not None:
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
-    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
+    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder, settings or ())
     with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
         painter = pixels.start() if pixels else image_encoder
         encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}

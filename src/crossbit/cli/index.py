@@ -15,6 +15,7 @@ from crossbit.cli.beside import STAYS_THERE, put_there, show_sent
 from crossbit.cli.coded import load_coded
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
 from crossbit.cli.data import data_seed, encoders_for, keep_left_out, listed, show_left_out
+from crossbit.cli.engines import Engine, Recall, engine_facts, show_engines
 from crossbit.cli.options import (
     AsJson,
     Data,
@@ -26,10 +27,12 @@ from crossbit.cli.options import (
 from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_folder_place, own_command
 from crossbit.cli.reading import EVERYTHING, reads_source
-from crossbit.collection import Collection, Items, small_picture
+from crossbit.collection import BuiltEngine, Collection, EngineName, Items, small_picture
 from crossbit.collection.build import check_target
+from crossbit.collection.engines import check_engine, recall_for
 from crossbit.collection.items import OWN_COLUMNS
 from crossbit.datasets import CodedItems, Reading
+from crossbit.errors import SettingsError
 from crossbit.hasher import Hasher
 from crossbit.progress import Progress, Step
 
@@ -48,6 +51,8 @@ def index(
             "build no collection.",
         ),
     ] = None,
+    engine: Engine = "auto",
+    recall: Recall = None,
     seed: DataSeed = None,
     text_encoder: KnownTextEncoder = None,
     image_encoder: KnownImageEncoder = None,
@@ -60,9 +65,7 @@ def index(
     the codes, captions, further columns and small pictures. It is built whole or not at all, and can be moved and
     copied. What could not be used is listed beside it.
     """
-    if to is None:
-        check_target(out, overwrite=overwrite)  # before the long work, not after it
-        check_folder_place(out)
+    _check_before(to, out, engine, recall, overwrite=overwrite)
     began = time.perf_counter()
     kept = f"No collection was built; what stood at {out} before is untouched." if to is None else STAYS_THERE
     with when_stopped(kept), progress_shown() as progress:
@@ -75,6 +78,7 @@ def index(
             return
         collection = build_collection(out, loaded, items, progress, overwrite=overwrite)
         carry_encoder(loaded, hasher, out)
+    engines = _engines_of(collection, engine, recall)
     listing = keep_left_out(out, items.left_out)
     result = {
         "collection": str(out),
@@ -85,14 +89,34 @@ def index(
         "hasher": collection.manifest.hasher,
         "skipped": listed(items.left_out),
         "skipped_file": listing,
+        "engines": engine_facts(engines),
         "seconds": round(time.perf_counter() - began, 3),
     }
     if as_json:
         show_json(result)
         return
     show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
+    show_engines(engines)
     show_left_out(items.left_out, listing)
     show(f"Next:  {own_command()} search {shlex.quote(str(out))} {_example(collection, items)}")
+
+
+def _check_before(to: str | None, out: Path, engine: EngineName, recall: float | None, *, overwrite: bool) -> None:
+    """Raise before the long work, not after it, for what cannot be done at its end."""
+    check_engine(engine, to_build=to is None)
+    recall_for(engine, recall)
+    if to is None:
+        check_target(out, overwrite=overwrite)
+        check_folder_place(out)
+    elif engine != "auto":
+        raise SettingsError("--engine is for a collection; an engine at an address searches in its own way.")
+
+
+def _engines_of(collection: Collection, engine: EngineName, recall: float | None) -> list[BuiltEngine]:
+    """Build the engine of a collection that is whole already, which it stays whatever happens here."""
+    again = f"crossbit compact {shlex.quote(str(collection.path))} --engine {engine}"
+    with when_stopped(f"The collection is whole; its engine was not built (build it with  {again})."):
+        return collection.build_engines(engine, target_recall=recall)
 
 
 def _example(collection: Collection, items: CodedItems) -> str:

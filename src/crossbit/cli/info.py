@@ -13,6 +13,7 @@ import typer
 
 from crossbit.cli.console import progress_shown, show_json, show_table, when_stopped
 from crossbit.cli.data import Encoders, load_items
+from crossbit.cli.engines import engine_facts
 from crossbit.cli.options import AsJson, ImageEncoderName, Seed, TextEncoderName
 from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.codes import Codes
@@ -102,8 +103,9 @@ def _collection(path: Path) -> dict[str, Any]:
     facts = {"n": len(opened), "n_image": opened.n_image, "n_text": opened.n_text, "n_bits": opened.n_bits}
     about = {"hasher": manifest.hasher, "method": manifest.method, "created": manifest.created}
     stored = {"columns": opened.columns, "segments": len(manifest.segments), "stores_features": bool(manifest.widths)}
+    searched = {"engines": engine_facts(opened.engines)}
     versions = {"crossbit": manifest.crossbit, "format_version": manifest.version}
-    return {"kind": "collection", "path": str(path), **facts, **about, **stored, **versions}
+    return {"kind": "collection", "path": str(path), **facts, **about, **stored, **searched, **versions}
 
 
 def _codes(path: Path) -> dict[str, Any] | None:
@@ -154,6 +156,8 @@ def _flat(facts: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, Mapping) and value:
             rows += _flat(value, f"{before}{name}.")
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            rows += _flat({str(number): one for number, one in enumerate(value, 1)}, f"{before}{name}.")
         else:
             rows.append((f"{before}{name}", value))
     return rows

@@ -28,6 +28,10 @@ class Named:
 
         return load_text_encoder(name) if modality == "text" else load_image_encoder(name)
 
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders named, loaded, by modality."""
+        return {side: found for side in ("image", "text") if (found := self.encoder(side)) is not None}
+
 
 NOBODY = Named()
 

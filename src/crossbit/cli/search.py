@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from crossbit.cli.console import show, show_json, show_table, when_stopped
+from crossbit.cli.engines import BuiltAlready, engine_facts, searched_by, show_engines
 from crossbit.cli.options import AsJson, CollectionFolder, KnownImageEncoder, KnownTextEncoder, Where
 from crossbit.cli.places import check_folder_place
 from crossbit.cli.queries import Named, encode_picture, encode_words
-from crossbit.collection import Collection, Hit, Modality
+from crossbit.collection import Collection, EngineName, Hit, Modality
 from crossbit.errors import SettingsError
 from crossbit.files import write_whole
 from crossbit.index.engines import is_address
@@ -43,6 +44,7 @@ def search(
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="A folder to write the hits' pictures to, for looking at them.")
     ] = None,
+    engine: BuiltAlready = "auto",
     hasher: Annotated[
         Path | None, typer.Option("--hasher", help="With an engine's address as COLLECTION: what encodes the query.")
     ] = None,
@@ -67,9 +69,11 @@ def search(
         check_folder_place(pictures, "--pictures")
     with when_stopped("Searching changes nothing."):
         opened = Collection.open(collection)
-        wanted = _Wanted(k, _side(among), where, max_distance, min_confidence)
+        wanted = _Wanted(k, _side(among), where, max_distance, min_confidence, engine)
         hits = _found(opened, words, image, item, wanted, named)
         files = _write_pictures(opened, hits, pictures) if pictures else {}
+        default: Modality | None = "image" if words is not None else "text" if image is not None else None
+        engines = searched_by(opened.engines, engine, wanted.among or default)
     if as_json:
         found = [
             {"rank": hit.rank, "id": hit.id, "distance": hit.distance, "caption": hit.caption, "picture": hit.picture}
@@ -78,9 +82,12 @@ def search(
             for hit in hits
         ]
         name, value = asked[0]
-        show_json({"query": {name: str(value)}, "n_bits": opened.n_bits, "n": len(opened), "hits": found})
+        facts = {"n_bits": opened.n_bits, "n": len(opened), "engines": engine_facts(engines)}
+        show_json({"query": {name: str(value)}, **facts, "hits": found})
         return
     _show_hits(opened, hits, files)
+    if any(one.engine != "exact" for one in engines):
+        show_engines(engines)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class _Wanted:
     where: str | None
     max_distance: int | None
     min_confidence: float | None
+    engine: EngineName
 
 
 def _found(
@@ -105,6 +113,7 @@ def _found(
             where=wanted.where,
             max_distance=wanted.max_distance,
             min_confidence=wanted.min_confidence,
+            engine=wanted.engine,
         )
     if words is not None:
         code, by = encode_words(opened.hasher, words, opened.vocabulary, opened.path, named), "text"
@@ -120,6 +129,7 @@ def _found(
         where=wanted.where,
         max_distance=wanted.max_distance,
         min_confidence=wanted.min_confidence,
+        engine=wanted.engine,
     )[0]
 
 

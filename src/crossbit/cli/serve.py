@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from crossbit.cli.console import show, show_json
-from crossbit.cli.options import AsJson, CollectionFolder
+from crossbit.cli.options import AsJson, CollectionFolder, KnownImageEncoder, KnownTextEncoder
+from crossbit.cli.queries import Named
 from crossbit.cli.share import evaluation_of
 from crossbit.errors import MissingExtraError, SettingsError
 
@@ -41,6 +42,8 @@ def serve(
         list[str] | None,
         typer.Option("--limit", metavar="NAME=NUMBER", help="A limit of one request; several times. See docs/service."),
     ] = None,
+    text_encoder: KnownTextEncoder = None,
+    image_encoder: KnownImageEncoder = None,
     log: Annotated[str, typer.Option(help="The access log on stderr: plain, json or none.")] = "plain",
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +64,7 @@ def serve(
         names=tuple(one.lower() for one in name or ()),
         scores=tuple(evaluation_of(path) for path in scores or ()),
         limits=_limits(limit or ()),
+        encoders=Named(text_encoder, image_encoder).encoders(),
         log=log,  # type: ignore[arg-type]  # any text: ServiceSettings names the three there are
     )
 

@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Union
 
 from crossbit.errors import SettingsError
@@ -16,11 +17,15 @@ from crossbit.methods import METHODS, load_method
 def method_with(name: str, assignments: Sequence[str], *, n_bits: int, seed: int) -> Method:
     """The method of a name with its code length, seed and settings given as "name=value".
 
-    A dot reaches into a setting that is a method: "teacher.epochs=10"; "teacher=djsrh" chooses another one. Settings
-    are applied in the order given. Raises SettingsError for what does not fit, saying what was expected.
+    A dot reaches into a setting that is a method: "teacher.epochs=10"; "teacher=djsrh" chooses another one. "@FILE"
+    stands for the settings of an experiment file of the same method. Settings are applied in the order given. Raises
+    SettingsError for what does not fit, saying what was expected.
     """
     method = load_method(name)().with_settings({"n_bits": n_bits, "seed": seed})
     for assignment in assignments:
+        if assignment.startswith("@"):
+            method = _as_in_file(method, Path(assignment[1:]))
+            continue
         path, sign, text = assignment.partition("=")
         if not sign or not path.strip():
             raise SettingsError(f"A setting is given as name=value, such as --set epochs=20; got {assignment!r}.")
@@ -29,6 +34,18 @@ def method_with(name: str, assignments: Sequence[str], *, n_bits: int, seed: int
             raise SettingsError(f"The setting {path.strip()} has an option of its own: say {option} {text}.")
         method = _changed(method, path.strip().split("."), text.strip())
     return method
+
+
+def _as_in_file(method: Method, path: Path) -> Method:
+    from crossbit.experiment.plan import build_method, read_experiment
+
+    experiment = read_experiment(path)
+    if experiment.method != method.name:
+        raise SettingsError(
+            f"{path} holds settings of {experiment.method}, not of {method.name}; say --method {experiment.method}."
+        )
+    built = build_method(experiment.method, experiment.settings)
+    return method.with_settings({name: getattr(built, name) for name in experiment.settings})
 
 
 def _changed(method: Method, path: Sequence[str], text: str) -> Method:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from crossbit.cli.console import progress_shown, show, show_json, when_stopped
+from crossbit.cli.engines import Recall, engine_facts, show_engines
 from crossbit.cli.options import AsJson, CollectionFolder, Where
-from crossbit.collection import Collection, check_collection, repair_collection
+from crossbit.collection import Collection, EngineName, check_collection, repair_collection
 
 
 def remove(
@@ -35,14 +35,10 @@ def remove(
 def compact(
     collection: CollectionFolder,
     engine: Annotated[
-        str | None,
-        typer.Option(
-            help="Then build the engine that searches the codes: auto (by size and recall), exact, ivf, pruned."
-        ),
+        EngineName | None,
+        typer.Option(help="Then build what searches the codes: auto, exact, pruned, ivf, prefix; see crossbit index."),
     ] = None,
-    recall: Annotated[
-        float, typer.Option(help="With --engine auto or ivf: the share of the nearest codes that must be found.")
-    ] = 1.0,
+    recall: Recall = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a collection's segments together and drop what was removed. Searches go on meanwhile."""
@@ -50,14 +46,13 @@ def compact(
         opened = Collection.open(collection)
         before = len(opened.manifest.segments)
         opened.compact()
-        built = [] if engine is None else opened.build_engines(cast(Any, engine), target_recall=recall)
+        built = [] if engine is None else opened.build_engines(engine, target_recall=recall)
     if as_json:
-        engines = [{key: value for key, value in asdict(one).items() if key != "segment"} for one in built]
-        show_json({"collection": str(collection), "n": len(opened), "segments_before": before, "engines": engines})
+        told = {"segments_before": before, "engines": engine_facts(built)}
+        show_json({"collection": str(collection), "n": len(opened), **told})
         return
     show(f"{collection}: {len(opened)} items in one segment; there were {before} and a log.")
-    for one in built:
-        show(f"{one.modality} codes: {one.engine}, recall {one.recall:.3f}: {one.reason}.")
+    show_engines(built)
 
 
 def check(
@@ -73,14 +68,17 @@ def check(
         if repair:
             told = repair_collection(collection)
         problems = check_collection(collection, progress)
+        engines = [] if problems else Collection.open(collection).engines
     if as_json:
         found = [{"name": problem.name, "problem": problem.what} for problem in problems]
-        show_json({"collection": str(collection), "problems": found, "repaired": told})
+        facts = {"problems": found, "repaired": told, "engines": engine_facts(engines)}
+        show_json({"collection": str(collection), **facts})
     else:
         for sentence in told:
             show(f"Repaired: {sentence}")
         for problem in problems:
             show(f"{problem.name}: {problem.what}")
         show(f"{collection}: {f'{len(problems)} problems' if problems else 'everything is in order'}.")
+        show_engines(one for one in engines if one.engine != "exact")
     if problems:
         raise typer.Exit(1)

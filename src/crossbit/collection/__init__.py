@@ -3,7 +3,7 @@
 from crossbit.collection.additions import Added
 from crossbit.collection.block import Modality
 from crossbit.collection.check import Problem, check_collection
-from crossbit.collection.engines import BuiltEngine
+from crossbit.collection.engines import BuiltEngine, EngineName
 from crossbit.collection.hits import Hit
 from crossbit.collection.items import Items
 from crossbit.collection.migrate import FeaturesOf, Migrated
@@ -16,6 +16,7 @@ __all__ = [
     "Added",
     "BuiltEngine",
     "Collection",
+    "EngineName",
     "FeaturesOf",
     "Hit",
     "Item",

@@ -13,6 +13,7 @@ import numpy as np
 
 from crossbit import __version__
 from crossbit.collection.block import Block, Kept
+from crossbit.collection.engines import forget_engines
 from crossbit.collection.items import metadata_kinds, schema_of
 from crossbit.collection.log import create_log
 from crossbit.collection.manifest import OURS, Manifest, Removed, SegmentEntry, described
@@ -101,6 +102,7 @@ def clear_leftovers(collection: Path) -> None:
     except (FileFormatError, OSError):
         return
     belongs = manifest.referenced
+    forget_engines(collection, {segment.name for segment in manifest.segments})
     for found in list(os.scandir(collection)):
         if OURS.fullmatch(found.name) and found.name not in belongs:
             if found.is_dir(follow_symlinks=False):

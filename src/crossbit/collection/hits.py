@@ -12,6 +12,7 @@ from crossbit.calibration import Calibration, Direction
 from crossbit.codes import Codes
 from crossbit.collection.block import Modality
 from crossbit.collection.conditions import Plain
+from crossbit.collection.engines import EngineName, check_engine
 from crossbit.collection.prepared import OTHER
 from crossbit.collection.snapshot import Snapshot
 from crossbit.errors import DataError, SettingsError, WidthError
@@ -44,6 +45,7 @@ class Wanted:
     where: str | None = None
     max_distance: int | None = None
     min_confidence: float | None = None
+    engine: EngineName = "auto"
 
 
 def search_snapshot(
@@ -66,7 +68,8 @@ def search_snapshot(
     if not snapshot.count(wanted.among):
         other = OTHER[wanted.among]
         raise DataError(f"No item of this collection has a code for its {wanted.among}; search the {other} side.")
-    found = snapshot.search(queries, min(k, len(snapshot)), wanted.among, wanted.where)
+    _check_engine_there(snapshot, wanted)
+    found = snapshot.search(queries, min(k, len(snapshot)), wanted.among, wanted.where, wanted.engine)
     sure: list[float | None] = [None] * (snapshot.n_bits + 1)
     if calibration is not None and direction is not None:
         steps = np.arange(snapshot.n_bits + 1)
@@ -81,6 +84,17 @@ def search_snapshot(
             zip(rows, distances, strict=True) for rows, distances in zip(found.ids, found.distances, strict=True)
         )
     ]
+
+
+def _check_engine_there(snapshot: Snapshot, wanted: Wanted) -> None:
+    """Raise SettingsError for an engine by name that no codes are searched by."""
+    check_engine(wanted.engine)
+    kept = {one.engine for one in snapshot.engines() if one.modality == wanted.among}
+    if wanted.engine not in ("auto", "exact", *kept):
+        raise SettingsError(
+            f"No engine {wanted.engine} is built over the {wanted.among} codes, but {', '.join(sorted(kept))}. Build "
+            f"it (crossbit compact COLLECTION --engine {wanted.engine}), or search by the one that is there (auto)."
+        )
 
 
 _DIRECTIONS: dict[Modality, Direction] = {"image": "I2T", "text": "T2I"}

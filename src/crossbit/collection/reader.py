@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes
 from crossbit.collection.block import Modality
 from crossbit.collection.conditions import Plain
+from crossbit.collection.engines import BuiltEngine, EngineName
 from crossbit.collection.hits import Hit, Wanted, check_modality, checked_k, search_snapshot
 from crossbit.collection.ids import id_column
 from crossbit.collection.manifest import Manifest
@@ -76,6 +77,11 @@ class Reader(ABC):
         """The metadata columns by name, each "text", "integer", "real" or "boolean"."""
         return dict(self.snapshot.kinds)
 
+    @property
+    def engines(self) -> tuple[BuiltEngine, ...]:
+        """What searches the codes of each segment and modality, why, and with what recall; see `build_engines`."""
+        return self.snapshot.engines()
+
     def ids(self) -> Iterator[str]:
         """The ids of all items, in the order of their rows."""
         return self.snapshot.ids()
@@ -121,19 +127,21 @@ class Reader(ABC):
         where: str | None = None,
         max_distance: int | None = None,
         min_confidence: float | None = None,
+        engine: EngineName = "auto",
     ) -> list[list[Hit]]:
         """The k nearest items of each query code (q, n_bits), nearest first, ties by row; fewer where there are fewer.
 
         among: "image" searches pictures, "text" searches texts. by: what the queries are codes of; the other kind
         unless told otherwise (only confidences depend on it). where: a condition on the columns, such as
         "year > 2019 AND tag = 'cat'"; only items that fulfil it are searched. max_distance: leave out hits that
-        differ in more bits. min_confidence: leave out hits below it; needs a calibrated hasher.
+        differ in more bits. min_confidence: leave out hits below it; needs a calibrated hasher. engine: "auto" for the
+        engines that were built (`engines`), "exact" to compare every code all the same, or the name of one of them.
 
         Raises WidthError for codes of another length, SettingsError for settings out of range or a filter that
         cannot be read, DataError when no item has a code of that kind.
         """
         check_modality(among)
-        state, wanted = self._state, Wanted(by or OTHER[among], among, where, max_distance, min_confidence)
+        state, wanted = self._state, Wanted(by or OTHER[among], among, where, max_distance, min_confidence, engine)
         return search_snapshot(state.snapshot, state.hasher.calibration, queries, k, wanted)
 
     def search_texts(
@@ -145,10 +153,11 @@ class Reader(ABC):
         where: str | None = None,
         max_distance: int | None = None,
         min_confidence: float | None = None,
+        engine: EngineName = "auto",
     ) -> list[list[Hit]]:
         """Search by text features (q, d_text), pictures unless told otherwise. See `search`."""
         state = self._state
-        wanted = Wanted("text", among, where, max_distance, min_confidence)
+        wanted = Wanted("text", among, where, max_distance, min_confidence, engine)
         return search_snapshot(state.snapshot, state.hasher.calibration, state.hasher.encode_texts(features), k, wanted)
 
     def search_images(
@@ -160,10 +169,11 @@ class Reader(ABC):
         where: str | None = None,
         max_distance: int | None = None,
         min_confidence: float | None = None,
+        engine: EngineName = "auto",
     ) -> list[list[Hit]]:
         """Search by image features (q, d_image), texts unless told otherwise. See `search`."""
         state = self._state
-        wanted = Wanted("image", among, where, max_distance, min_confidence)
+        wanted = Wanted("image", among, where, max_distance, min_confidence, engine)
         return search_snapshot(
             state.snapshot, state.hasher.calibration, state.hasher.encode_images(features), k, wanted
         )
@@ -178,6 +188,7 @@ class Reader(ABC):
         where: str | None = None,
         max_distance: int | None = None,
         min_confidence: float | None = None,
+        engine: EngineName = "auto",
     ) -> list[Hit]:
         """Search by an item that stands in the collection; the item itself is not among the hits. See `search`.
 
@@ -192,7 +203,7 @@ class Reader(ABC):
         code = snapshot.code(row, by)
         if code is None:
             raise DataError(f"The item {item_id!r} has no {by} code; ask by its {OTHER[by]}.")
-        wanted = Wanted(by, among or OTHER[by], where, max_distance, min_confidence)
+        wanted = Wanted(by, among or OTHER[by], where, max_distance, min_confidence, engine)
         found = search_snapshot(snapshot, state.hasher.calibration, code, checked_k(k) + 1, wanted)[0]
         others = [hit for hit in found if hit.row != row][:k]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]

@@ -16,7 +16,16 @@ from crossbit.collection.additions import Added, IfExists
 from crossbit.collection.block import MODALITIES, Modality
 from crossbit.collection.build import build_folder
 from crossbit.collection.commit import commit, new_mark, write_hasher, write_segment
-from crossbit.collection.engines import BuiltEngine, EngineName, build_engine, forget_engines
+from crossbit.collection.engines import (
+    Asked,
+    BuiltEngine,
+    EngineName,
+    build_engine,
+    check_engine,
+    forget_engines,
+    learned_prefixes,
+    recall_for,
+)
 from crossbit.collection.ids import Rows, id_column
 from crossbit.collection.items import Items
 from crossbit.collection.manifest import Manifest
@@ -207,25 +216,28 @@ class Collection(Reader):
             if state.place.number or removed or len(state.manifest.segments) > 1:
                 self._writer.put_together(0)
 
-    def build_engines(self, engine: EngineName = "auto", *, target_recall: float = 1.0) -> list[BuiltEngine]:
+    def build_engines(self, engine: EngineName = "auto", *, target_recall: float | None = None) -> list[BuiltEngine]:
         """Choose an engine for each segment on disk, build it and keep it in the folder `engines`; say why each.
 
         engine: "auto" goes by the size and the recall asked for (`choose_engine`); "exact" keeps none; "ivf" is
-        approximate (needs faiss); "pruned" is exact. target_recall: the share of the nearest that must be found.
+        approximate (needs faiss), and so is "prefix", which searches the first bits and ranks what it finds again;
+        "pruned" is exact. target_recall: the share of the nearest that must be found, on a sample
+        without filters; None for 1 under "auto", which only a full comparison gives, and for 0.95 by another name.
 
         Codes are searched so from then on, here and wherever the collection is opened. Compact before, so that there
         is one segment: what is added later is compared in full until engines are built again, and so is a segment
         that `compact` or later additions put together with others. Raises SettingsError, MissingExtraError.
         """
+        check_engine(engine, to_build=True)
         with self._writer.changing("build engines"):
-            built = []
-            segments = [segment for segment in self.snapshot.segments if segment.name]
+            asked = Asked(engine, recall_for(engine, target_recall), learned_prefixes(self.hasher))
+            segments, built = [segment for segment in self.snapshot.segments if segment.name], []
+            forget_engines(self.path, {segment.name for segment in segments})
             for segment in segments:
                 for modality in MODALITIES:
                     codes, rows = Codes(segment.codes[modality], self.n_bits), segment.rows[modality]
-                    built.append(build_engine(self.path, segment.name, modality, codes, rows, engine, target_recall))
+                    built.append(build_engine(self.path, segment.name, modality, codes, rows, asked))
                 segment.forget_indexes()
-            forget_engines(self.path, {segment.name for segment in segments})
             return built
 
     def migrate(

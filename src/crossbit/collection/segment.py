@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.batches import WHAT_TO_DO, Batches
 from crossbit.collection.block import MODALITIES, Block, Kept, Modality, Packed, Real, present_in
-from crossbit.collection.engines import kept_engine
+from crossbit.collection.engines import BuiltEngine, EngineName, kept_engine, told_engine
 from crossbit.collection.filters import as_places, booleans
 from crossbit.collection.ids import Hashes, IdTable, Rows, hash_ids
 from crossbit.collection.items import conform
@@ -44,7 +44,7 @@ class Segment:
     rows: Mapping[Modality, NDArray[np.int64] | None]
     features: Mapping[Modality, Real] = field(default_factory=dict)
     collection: Path | None = None
-    _indexes: dict[Modality, Index] = field(default_factory=dict)
+    _indexes: dict[tuple[Modality, str], Index] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __len__(self) -> int:
@@ -66,16 +66,23 @@ class Segment:
             return len(self.codes[modality])
         return len(self.codes[modality]) - int((dead if rows is None else dead[rows]).sum())
 
-    def index(self, modality: Modality) -> Index:
-        """The codes of a modality under their rows, ready to be searched; made at first use."""
+    def engine(self, modality: Modality) -> BuiltEngine:
+        """What engine is kept for the codes of a modality, and what it gives; its contents are not looked at."""
+        return told_engine(self.collection, self.name, modality, len(self.codes[modality]))
+
+    def index(self, modality: Modality, engine: EngineName = "auto") -> Index:
+        """The codes of a modality under their rows, ready to be searched; made at first use.
+
+        engine: "auto" for the one that is kept; where there is none, or another, all codes are compared.
+        """
+        kind = self.engine(modality).engine if engine == "auto" else engine
         with self._lock:
-            if modality not in self._indexes:
-                codes = Codes(self.codes[modality], self.n_bits)
-                kept = None
-                if self.collection is not None:
-                    kept = kept_engine(self.collection, self.name, modality, codes)
-                self._indexes[modality] = kept or index_over(codes, self.rows[modality])
-            return self._indexes[modality]
+            if (modality, kind) not in self._indexes:
+                codes, kept = Codes(self.codes[modality], self.n_bits), None
+                if self.collection is not None and kind != "exact":
+                    kept = kept_engine(self.collection, self.name, modality, codes, kind)
+                self._indexes[modality, kind] = index_over(codes, self.rows[modality]) if kept is None else kept
+            return self._indexes[modality, kind]
 
     def forget_indexes(self) -> None:
         """Make the indexes anew at their next use, for another engine was built."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crossbit.codes import Codes, bytes_of
 from crossbit.collection.block import MODALITIES, Kept, Modality
 from crossbit.collection.conditions import Column, Plain
+from crossbit.collection.engines import BuiltEngine, EngineName
 from crossbit.collection.filters import as_mask, batch_column, kept_rows
 from crossbit.collection.ids import Rows, hash_ids, id_column
 from crossbit.collection.items import FIXED, metadata_kinds
@@ -180,8 +181,22 @@ class Snapshot:
         pairs = zip(self.kept(where), self.dead, strict=True)
         return sum(int((kept if dead is None else kept & ~dead).sum()) for kept, dead in pairs)
 
-    def search(self, queries: Codes, k: int, modality: Modality, where: str | None = None) -> Hits:
-        """The rows of the k nearest items that a filter keeps, nearest first, ties by row; see `Index.search`."""
+    def engines(self) -> tuple[BuiltEngine, ...]:
+        """What searches the codes, by segment and modality; segment "" is what stands in the log."""
+        return tuple(
+            segment.engine(modality)
+            for segment in self.segments
+            for modality in MODALITIES
+            if len(segment.codes[modality])
+        )
+
+    def search(
+        self, queries: Codes, k: int, modality: Modality, where: str | None = None, engine: EngineName = "auto"
+    ) -> Hits:
+        """The rows of the k nearest items that a filter keeps, nearest first, ties by row; see `Index.search`.
+
+        engine: "auto" for those that are kept; another name for that one alone, or a full comparison where it is not.
+        """
         masks = None if where is None else self.kept(where)
         ids, distances = [np.empty((len(queries), 0), np.int64)], [np.empty((len(queries), 0), np.int32)]
         for number, segment in enumerate(self.segments):
@@ -191,7 +206,7 @@ class Snapshot:
             mask = None if masks is None else masks[number]
             if alive is not None:
                 mask = alive if mask is None else mask & alive
-            hits = segment.index(modality).search(queries, k, where=mask)
+            hits = segment.index(modality, engine).search(queries, k, where=mask)
             ids.append(hits.ids + self.starts[number])
             distances.append(hits.distances)
         if len(ids) == 2:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crossbit.datasets.sentences import Sentences
 from crossbit.encoders.encoder import Skipped
 from crossbit.encoders.vocabulary import Vocabulary
 from crossbit.errors import DataError, LabelError
@@ -30,7 +31,8 @@ class Dataset:
     fingerprints by modality, empty for features from elsewhere. skipped: items that were left out, with reasons, by
     their place in the source. revision: changes when the rows do. ids: n different names of the pairs, or empty where
     they have none but their row numbers. vocabulary: the bag of words or TF-IDF that made the text
-    features, where one did.
+    features, where one did. sentences: the query pairs' captions one by one, where they were read so; their number may
+    differ from that of the pairs.
 
     Raises DataError for lengths that do not fit or an id given twice, SplitError for a query that is
     also in the database.
@@ -49,6 +51,7 @@ class Dataset:
     revision: str = ""
     ids: tuple[str, ...] = ()
     vocabulary: Vocabulary | None = None
+    sentences: Sentences | None = None
 
     def __post_init__(self) -> None:
         n = len(self.pairs)

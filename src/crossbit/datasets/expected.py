@@ -21,7 +21,8 @@ class Expected:
     """What work will take. encode_seconds: of pictures and texts, or None where no sample could be timed.
 
     encode_source: where the figure comes from, or why there is none. feature_bytes: the features of all items, which a
-    fit holds in memory. fit_seconds, fit_bytes: of KDCMH, from the measurement that fit_source names.
+    fit holds in memory. fit_seconds, fit_bytes: of KDCMH, from the measurement that fit_source names. encode_bytes: the
+    most memory that the sample took, which does not grow with the items; None where none was timed.
     """
 
     encode_seconds: float | None
@@ -30,6 +31,7 @@ class Expected:
     fit_seconds: float
     fit_bytes: int
     fit_source: str = FIT_SOURCE
+    encode_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

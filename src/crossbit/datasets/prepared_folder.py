@@ -16,9 +16,9 @@ from crossbit.datasets.dataset import Dataset, without_duplicates
 from crossbit.datasets.parts import Contents, LeftOut, paths_of, picture_parts
 from crossbit.datasets.prepared import FORMAT, ITEMS, MANIFEST, SPLITS, VERSION
 from crossbit.datasets.reading import Reading, is_vocabulary, text_features
+from crossbit.datasets.sentences import Sentences, encode_sentences
 from crossbit.encoders import BagOfWords, Encoder, TfIdf, load_image_encoder, load_text_encoder
 from crossbit.encoders.bag_of_words import words as words_of
-from crossbit.encoders.vocabulary import Vocabulary
 from crossbit.errors import DataError, FileFormatError, SplitError
 from crossbit.hierarchy import label_levels
 from crossbit.pairs import Features, Labels, PairedFeatures, Rows, Split, check_features
@@ -58,7 +58,8 @@ def read_prepared(
     image, rows, skipped, names = _image(folder, source, records, image_encoder, cache, progress)
     records = [records[row] for row in rows]
     split = _split(split_file, about, [record.id for record in records])
-    text, vocabulary, writer = _text(folder, split_file.stem, records, rows, split, text_encoder, cache, progress)
+    text, encoder = _text(folder, split_file.stem, records, rows, split, text_encoder, cache, progress)
+    vocabulary = encoder if isinstance(encoder, BagOfWords | TfIdf) else None
     labels, label_names = _labels(folder / "labels.npz", rows)
     coarse, _ = _labels(folder / "coarse.npz", rows)
     pairs = PairedFeatures(image, text, labels, label_levels(coarse, labels))
@@ -74,11 +75,12 @@ def read_prepared(
             captions=tuple(reading.caption(record) for record in records),
             label_names=label_names,
             pictures=Contents(source, rows, paths_of(records)),
-            encoders=names | ({"text": writer} if writer else {}),
+            encoders=names | ({"text": encoder.fingerprint()} if encoder else {}),
             skipped=skipped,
             revision=f"{about['revision']}-{split.fingerprint()}",
             ids=tuple(record.id for record in records),
             vocabulary=vocabulary if names else None,  # with rows from elsewhere a hasher is bound to no encoder
+            sentences=None if encoder is None or labels is not None else _sentences(records, split, encoder, cache),
         )
     except SplitError as error:
         hint = ' Or read it with duplicates="drop".' if "same content" in str(error) else ""
@@ -179,16 +181,16 @@ def _text(
     text_encoder: str | Encoder,
     cache: Path | None,
     progress: Progress,
-) -> tuple[Features, Vocabulary | None, str]:
-    """Text features, the vocabulary behind them where there is one, and the encoder's fingerprint or ""."""
+) -> tuple[Features, Encoder | None]:
+    """Text features and their encoder, None where it is not known."""
     shipped = _rows(folder / "text.npy", None)
     if shipped is not None:
-        return shipped[rows], None, ""
+        return shipped[rows], None
     matrix, named = _words(folder / "words.npz")
     bag = BagOfWords(named) if named and all(words_of(word) == [word] for word in named) else None
     if matrix is not None and text_encoder in ("bag-of-words", bag):
         features = np.asarray(matrix[rows].toarray(), dtype=np.float32)
-        return features, bag, bag.fingerprint() if bag else ""
+        return features, bag
     reading = Reading()
     joined = is_vocabulary(text_encoder)
     texts = [reading.texts(record, joined=joined) for record in records]
@@ -197,9 +199,12 @@ def _text(
         text_encoder = BagOfWords.load(fitted)
     if isinstance(text_encoder, str):
         text_encoder = load_text_encoder(text_encoder, [text for row in split.train for text in texts[row]])
-    features = text_features(texts, text_encoder, cache, progress)
-    vocabulary = text_encoder if isinstance(text_encoder, BagOfWords | TfIdf) else None
-    return features, vocabulary, text_encoder.fingerprint()
+    return text_features(texts, text_encoder, cache, progress), text_encoder
+
+
+def _sentences(records: list[Record], split: Split, encoder: Encoder, cache: Path | None) -> Sentences | None:
+    """The captions of the query pairs one by one: without labels, what is measured is whether the own one is found."""
+    return encode_sentences([record.texts for record in records], split.query, encoder, cache)
 
 
 def _rows(path: Path, n: int | None) -> Features | None:

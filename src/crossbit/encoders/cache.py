@@ -51,8 +51,10 @@ def encode_cached(
     """What `encoder.encode(items)` gives, read from disk where the same items were encoded before.
 
     Items are pictures (bytes or Path) or texts (str). They are known by their content, so a file that changed is
-    encoded again and a file that only moved is not. Each `shard` items are one file under `folder` (default:
-    `default_cache_folder()`), written whole; one that is damaged is made again. progress: a step after each shard.
+    encoded again and a file that only moved is not. In another order they are encoded again: a row's last bits depend
+    on the batch it is computed in, and a data set is known by its features. Each `shard` items are one file under
+    `folder` (default: `default_cache_folder()`), written whole; one that is damaged is made again. progress: a step
+    after each shard.
     """
     place = (folder or default_cache_folder()) / "features" / _plain(encoder.fingerprint())
     parts: list[Encoded] = []

@@ -51,7 +51,7 @@ def picture_preparation(folder: Path) -> Preparation:
 
 def load_pictures(folder: Path) -> tuple[Forward, int]:
     """What computes image features in the space shared with texts, and their number."""
-    torch, model = _model(folder)
+    torch, model = load_model(folder)
 
     def forward(values: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -63,8 +63,8 @@ def load_pictures(folder: Path) -> tuple[Forward, int]:
 
 def load_texts(folder: Path) -> tuple[Forward, int]:
     """What computes text features in the space shared with pictures, and their number."""
-    torch, model = _model(folder)
-    split = _open_clip(folder.name).get_tokenizer(f"local-dir:{folder}")
+    torch, model = load_model(folder)
+    split = tokenizer_of(folder)
 
     def forward(texts: list[str]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -74,11 +74,16 @@ def load_texts(folder: Path) -> tuple[Forward, int]:
     return forward, _width(folder)
 
 
+def tokenizer_of(folder: Path) -> Any:
+    """What makes tokens of a list of texts, cut and filled as the model was trained."""
+    return _open_clip(folder.name).get_tokenizer(f"local-dir:{folder}")
+
+
 def _width(folder: Path) -> int:
     return int(read_json(folder / SETTINGS)["model_cfg"]["embed_dim"])
 
 
-def _model(folder: Path) -> tuple[Any, Any]:
+def load_model(folder: Path) -> tuple[Any, Any]:
     """torch and the model in evaluation mode, from safetensors alone."""
     if not (folder / WEIGHTS).is_file():
         raise FileFormatError(f"{folder} has no {WEIGHTS}; crossbit loads no other weights of open_clip.")

@@ -11,23 +11,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from crossbit.encoders.hub import Forward
+from crossbit.encoders.hub_transformers import quiet_loading
 from crossbit.errors import FileFormatError, MissingExtraError
 
 
 def load_sentences(folder: Path) -> tuple[Forward, int]:
     """What computes a model's features of texts, and their number."""
-    _check_modules(folder)
-    try:
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - optional, needed only when encoding
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"The text encoder {folder.name}", "hub") from error
-    settings = {"use_safetensors": True, "local_files_only": True}
-    try:
-        model = SentenceTransformer(
-            str(folder), device="cpu", trust_remote_code=False, local_files_only=True, model_kwargs=settings
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise FileFormatError(f"{folder} holds no whole model of sentence-transformers ({error}).") from error
+    _, model = load_model(folder)
     tell = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
 
     def forward(texts: list[str]) -> NDArray[np.float32]:
@@ -35,6 +25,25 @@ def load_sentences(folder: Path) -> tuple[Forward, int]:
         return np.asarray(rows, np.float32)
 
     return forward, int(tell())
+
+
+def load_model(folder: Path) -> tuple[Any, Any]:
+    """torch and the model in evaluation mode on the CPU, from safetensors alone; nothing of its files is run."""
+    _check_modules(folder)
+    try:
+        import torch  # noqa: PLC0415 - optional packages, needed only when texts are encoded
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"The text encoder {folder.name}", "hub") from error
+    settings = {"use_safetensors": True, "local_files_only": True}
+    try:
+        with quiet_loading():
+            model = SentenceTransformer(
+                str(folder), device="cpu", trust_remote_code=False, local_files_only=True, model_kwargs=settings
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise FileFormatError(f"{folder} holds no whole model of sentence-transformers ({error}).") from error
+    return torch, model.eval()
 
 
 def _check_modules(folder: Path) -> None:

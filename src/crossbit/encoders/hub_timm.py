@@ -42,6 +42,18 @@ def picture_preparation(folder: Path) -> Preparation:
 
 def load_pictures(folder: Path) -> tuple[Forward, int]:
     """What computes a network's pooled features before its classifier, and their number."""
+    torch, model = load_model(folder)
+
+    def forward(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            rows: NDArray[np.float32] = model(torch.from_numpy(values)).float().numpy()
+            return rows
+
+    return forward, int(model.num_features if not hasattr(model, "head_hidden_size") else model.head_hidden_size)
+
+
+def load_model(folder: Path) -> tuple[Any, Any]:
+    """torch and the network without its classifier, in evaluation mode, from safetensors alone."""
     if not (folder / WEIGHTS).is_file():
         raise FileFormatError(f"{folder} has no {WEIGHTS}; crossbit loads no other weights of timm.")
     try:
@@ -60,11 +72,4 @@ def load_pictures(folder: Path) -> tuple[Forward, int]:
         model = timm.create_model(said["architecture"], pretrained=True, pretrained_cfg=settings, **shape)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise FileFormatError(f"{folder} holds no whole model of timm ({error}).") from error
-    model = model.eval()
-
-    def forward(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            rows: NDArray[np.float32] = model(torch.from_numpy(values)).float().numpy()
-            return rows
-
-    return forward, int(model.num_features if not hasattr(model, "head_hidden_size") else model.head_hidden_size)
+    return torch, model.eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,10 +126,25 @@ def load_model(folder: Path) -> tuple[Any, Any]:
     made = CLIPModel if kind == "clip" else SiglipModel
     settings = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        model, told = made.from_pretrained(str(folder), dtype=torch.float32, **settings)
+        with quiet_loading():
+            model, told = made.from_pretrained(str(folder), dtype=torch.float32, **settings)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise FileFormatError(f"{folder} holds no whole {kind} model ({error}).") from error
     if told["missing_keys"] or told["mismatched_keys"]:
         lacking = sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]]))
         raise FileFormatError(f"{folder} lacks weights of its {kind} model: {', '.join(lacking[:3])}.")
     return torch, model.eval()
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without the bars that transformers draws while weights are read, also where nobody looks; as it was after."""
+    from transformers.utils import logging  # noqa: PLC0415 - an optional package, needed only when weights are loaded
+
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()

@@ -6,6 +6,13 @@ from crossbit.evaluation.full_protocol import FullProtocol, one_protocol, read_p
 from crossbit.evaluation.literature import LITERATURE, LiteratureProtocol
 from crossbit.evaluation.measures import pair_recall, precision_at, precision_recall, precision_within
 from crossbit.evaluation.monitors import CodeMonitor, code_monitors, teacher_agreement
+from crossbit.evaluation.pair_retrieval import (
+    PAIR_PROTOCOLS,
+    PairEvaluation,
+    PairProtocol,
+    PairScores,
+    evaluate_pairs,
+)
 from crossbit.evaluation.protocol import (
     CLIP,
     DCMH,
@@ -19,6 +26,7 @@ from crossbit.evaluation.protocol import (
     UCCH,
     EvaluationProtocol,
 )
+from crossbit.evaluation.proxies import PROXIES, CodeProxies, code_proxies
 from crossbit.evaluation.random_ranking import report_random
 from crossbit.evaluation.records import Curves, Evaluation, Scores
 from crossbit.evaluation.similarities import evaluate_similarities, mean_average_precision_of
@@ -31,23 +39,31 @@ __all__ = [
     "LITERATURE",
     "P50",
     "P5000",
+    "PAIR_PROTOCOLS",
     "PALL",
     "PROTOCOLS",
+    "PROXIES",
     "PUKD",
     "TEXTBOOK_50",
     "UCCH",
     "CodeMonitor",
+    "CodeProxies",
     "Curves",
     "Evaluation",
     "EvaluationProtocol",
     "FullProtocol",
     "LiteratureProtocol",
+    "PairEvaluation",
+    "PairProtocol",
+    "PairScores",
     "PublishedSplit",
     "Scores",
     "average_precisions",
     "code_monitors",
+    "code_proxies",
     "evaluate",
     "evaluate_codes",
+    "evaluate_pairs",
     "evaluate_similarities",
     "mean_average_precision",
     "mean_average_precision_of",

@@ -35,7 +35,7 @@ LITERATURE: dict[str, LiteratureProtocol] = {
     "P50": LiteratureProtocol(
         P50,
         _CLASSWISE,
-        ("DJSRH", "JDSH", "DSAH", "AGCH", "CCAH", "CIRH", "UCMFH"),
+        ("DJSRH", "JDSH", "DSAH", "AGCH", "CCAH", "CIRH", "DGCPN", "UCMFH"),
         "Ties stand as an unstable sort leaves them; the split is drawn with labels, mostly without a seed; the best "
         "epoch is picked on the queries.",
         "code",

@@ -92,22 +92,23 @@ def teacher_agreement(
     rows = np.random.default_rng(seed).permutation(len(pairs))[:at_most]
     image, text = pairs.image[rows], pairs.text[rows]
     codes = student.encode_images(image).signs() @ student.encode_texts(text).signs().T
-    taught = _unit(np.tanh(teacher.image(image))) @ _unit(np.tanh(teacher.text(text))).T
+    taught = unit(np.tanh(teacher.image(image))) @ unit(np.tanh(teacher.text(text))).T
     others = ~np.eye(len(rows), dtype=np.bool_)
     step = max(1, others.sum() // 500_000)
     compared = codes[others][::step], taught[others][::step]
     if any(float(np.ptp(one)) == 0 for one in compared):  # collapsed codes keep no order at all
         return 0.0
-    return float(np.corrcoef(_ranks(compared[0]), _ranks(compared[1]))[0, 1])
+    return float(np.corrcoef(average_ranks(compared[0]), average_ranks(compared[1]))[0, 1])
 
 
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def average_ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Ranks with ties at their mean; in NumPy, because scipy.stats would slow down every import of this package."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts - 1) / 2)[place], dtype=np.float64)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows (n, d) at length 1; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossbit.evaluation import PROTOCOLS
+from crossbit.evaluation import LITERATURE, PROTOCOLS, LiteratureProtocol
 from crossbit.experiment.files import Published
 from crossbit.experiment.result import Result
 
@@ -81,10 +81,13 @@ class Comparison:
 def compare(result: Result, published: Sequence[Published]) -> list[Comparison]:
     """Every score of a result beside each published row of its method with that code length.
 
-    A score without such a row stands alone, with paper None.
+    Rows are those on the result's own data; where there are none, those on the first data set that any is for. A
+    score without a row stands alone, with paper None.
     """
     method = str(result.details.get("method", result.row)).split("@")[0]
     rows = [row for row in published if row.method == method and row.at(result.n_bits)]
+    own_data = [row for row in rows if row.data == title_of(result.data)]
+    rows = own_data or [row for row in rows if row.data == rows[0].data]
     found = []
     for preset, score in result.scores.items():
         fitting = [row for row in rows if published_preset(row.protocol) == preset]
@@ -110,10 +113,46 @@ def published_preset(protocol: str) -> str:
     return "P50" if protocol.startswith("mAP@50") else "PALL" if protocol.startswith("mAP@all") else ""
 
 
+def title_of(data: str) -> str:
+    """What papers call our data set; our own name where they do not know it."""
+    return next((title for start, title in TITLES.items() if data.startswith(start)), data)
+
+
+def measured_by(row: Published) -> tuple[str, LiteratureProtocol] | None:
+    """The protocol of the literature by which the paper behind a row measured, with its name; None if not known.
+
+    The paper is the one that the number was read of, which may be another than the method's own: it measured.
+    """
+    paper, preset = row.source.split()[0], published_preset(row.protocol)
+    known = [
+        (name, own)
+        for name, own in LITERATURE.items()
+        if preset and own.rules.cutoff == PROTOCOLS[preset].cutoff and paper in own.used_by
+    ]
+    return known[0] if known else None
+
+
+def conventions(row: Published, preset: str) -> list[str]:
+    """What the paper behind a row does otherwise in its rules, and what its released code is known to do."""
+    found = measured_by(row)
+    if found is None or preset not in PROTOCOLS:
+        return []
+    name, literature = found
+    theirs, ours = literature.rules.rules(), PROTOCOLS[preset].rules()
+    told = [
+        f"Rules of {row.source.split()[0]} ({name}): {key.replace('_', ' ')}: ours {ours[key]}, theirs {theirs[key]}."
+        for key in ours
+        if ours[key] != theirs[key]
+    ]
+    splits = "; ".join(f"{data}: {split}" for data, split in literature.splits)
+    start = f"Conventions of {row.source.split()[0]} ({name}, {literature.evidence})"
+    return [*told, f"{start}: {literature.departs} Split: {splits}."]
+
+
 def differences(result: Result, preset: str, row: Published) -> list[str]:
     """What differs between a result and a published row, each as a sentence."""
     told = []
-    own = next((title for start, title in TITLES.items() if result.data.startswith(start)), result.data)
+    own = title_of(result.data)
     if own != row.data:
         told.append(f"Data: ours {own}, theirs {row.data}; numbers on two data sets say nothing of each other.")
     rules = PAPER_RULES.get(row.protocol)
@@ -129,6 +168,7 @@ def differences(result: Result, preset: str, row: Published) -> list[str]:
     told.append(f"Ties: ours {ties}; theirs as a sort of their code left them.")
     if preset not in PROTOCOLS or rules is None:
         told.append(f"Rules: theirs are called {row.protocol!r}; ours are {preset}.")
+    told += conventions(row, preset)
     told.append("Selection: ours by no query; many released codes show the best epoch on the queries.")
     if result.details.get("note"):
         told.append(f"Ours: {result.details['note']}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossbit.errors import FileFormatError, SettingsError
-from crossbit.evaluation import PROTOCOLS
+from crossbit.evaluation import PAIR_PROTOCOLS, PROTOCOLS
 from crossbit.experiment.references import REFERENCES
 from crossbit.method import Method
 from crossbit.methods import METHODS, load_method
@@ -116,8 +116,13 @@ def read_experiment(path: Path) -> Experiment:
         values.get("settings", {}), dict
     ):
         raise FileFormatError(f"{path}: {', '.join(texts)} must be texts and settings a table.")
-    if not _is_list_of(values["protocols"], str) or not set(values["protocols"]) <= set(PROTOCOLS):
-        raise FileFormatError(f"{path}: protocols must be a list of presets; there are {', '.join(PROTOCOLS)}.")
+    if not _is_list_of(values["protocols"], str) or not set(values["protocols"]) <= {*PROTOCOLS, *PAIR_PROTOCOLS}:
+        known = ", ".join([*PROTOCOLS, *PAIR_PROTOCOLS])
+        raise FileFormatError(f"{path}: protocols must be a list of presets; there are {known}.")
+    if values["method"] in REFERENCES and not set(values["protocols"]) <= set(PROTOCOLS):
+        raise SettingsError(
+            f"{path}: {values['method']} is scored by labels; its protocols are of {', '.join(PROTOCOLS)}."
+        )
     plain = {key: value for key, value in values.items() if key not in ("plan", "protocols")}
     return Experiment(**plain, protocols=tuple(values["protocols"]), plan=_plan(path, values["plan"]))
 

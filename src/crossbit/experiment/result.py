@@ -11,6 +11,7 @@ from typing import Any
 from crossbit.errors import FileFormatError
 from crossbit.evaluation.protocol import with_data
 from crossbit.files import write_whole
+from crossbit.methods import METHODS, needs_labels
 
 VERSION = 1
 
@@ -31,6 +32,14 @@ class Result:
     scores: Mapping[str, Mapping[str, Any]]
     expected: Mapping[str, str]
     details: Mapping[str, Any]
+
+    @property
+    def supervised(self) -> bool:
+        """Whether what was measured learned with labels. Older files do not say so; then the method's name tells."""
+        if "supervised" in self.details:
+            return bool(self.details["supervised"])
+        method = str(self.details.get("method", self.row)).split("@")[0]
+        return method in METHODS and needs_labels(method)
 
     def write(self, path: Path) -> None:
         """Write the result as JSON, whole or not at all."""

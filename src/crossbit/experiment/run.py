@@ -15,17 +15,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import crossbit
 from crossbit.datasets import Dataset
-from crossbit.evaluation import PROTOCOLS, Scores, evaluate
+from crossbit.evaluation import PROTOCOLS, PairScores, Scores, code_proxies
 from crossbit.evaluation.protocol import with_data
-from crossbit.evaluation.records import Curves
+from crossbit.evaluation.records import Curves, Evaluation
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import Result
+from crossbit.experiment.scoring import scores_of
 from crossbit.experiment.state import expected_of
 from crossbit.hasher import Hasher
+from crossbit.pairs import PairedFeatures, Split
 from crossbit.progress import Progress, silent
+
+ENOUGH_PAIRS = 200  # of the database, outside train, for figures of pairs that were not learned from
 
 
 def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Result:
@@ -36,15 +42,17 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
     """
     pairs, split, method = dataset.pairs, dataset.split, job.method()
     presets, expected = job.experiment.protocols, expected_of(job, dataset)
-    protocols = [PROTOCOLS[preset] for preset in presets]
+    measured: Mapping[str, Scores | PairScores]
     details = about_job(job, dataset)
     before, wall, cpu = peak_memory_mib(), time.perf_counter(), time.process_time()
     if method is None:
-        measured = REFERENCES[job.experiment.method](pairs, split, protocols)
+        protocols = [PROTOCOLS[preset] for preset in presets]
+        measured = dict(zip(presets, REFERENCES[job.experiment.method](pairs, split, protocols), strict=True))
     else:
         hasher = method.fit(pairs[split.train], progress=progress)
         details |= {
             "settings": method.settings(),
+            "supervised": method.supervised,
             "cost": {
                 "fit_wall_seconds": round(time.perf_counter() - wall, 2),
                 "fit_cpu_seconds": round(time.process_time() - cpu, 2),
@@ -54,31 +62,52 @@ def run_job(job: Job, dataset: Dataset, *, progress: Progress = silent) -> Resul
             },
             "hasher": hasher.fingerprint(),
         }
-        evaluation = evaluate(hasher, pairs, split, protocols)
-        details |= {"monitors": evaluation.monitor.to_json() if evaluation.monitor else {}, "report": figures(hasher)}
-        curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
-        details["pair_recall"] = {way: recalls(curve) for way, curve in curves.items() if curve}
-        details["curves"] = {way: drawn(curve) for way, curve in curves.items() if curve}
+        measured, evaluation = scores_of(hasher, dataset, presets)
+        details |= {"report": figures(hasher), "proxies": unlabelled(hasher, pairs, split)}
+        details |= {} if evaluation is None else both_ways(evaluation)
         if lengths := getattr(method, "prefixes", ()):
-            parts = {n: evaluate(hasher.prefix(n), pairs, split, protocols).scores for n in lengths}
+            parts = {n: scores_of(hasher.prefix(n), dataset, presets)[0] for n in lengths}
             details["prefixes"] = {
-                str(n): {preset: stored(one, expected) for preset, one in zip(presets, part, strict=True)}
-                for n, part in parts.items()
+                str(n): {preset: stored(one, expected) for preset, one in part.items()} for n, part in parts.items()
             }
-        measured = evaluation.scores
     details |= {
         "pairs": {name: len(getattr(split, name)) for name in ("train", "query", "database")},
         "versions": versions(),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
     }
-    scores = {preset: stored(score, expected) for preset, score in zip(presets, measured, strict=True)}
+    scores = {preset: stored(score, expected) for preset, score in measured.items()}
     return Result(job.experiment.data, job.experiment.row, job.n_bits, job.seed, scores, expected, details)
 
 
 def about_job(job: Job, dataset: Dataset) -> dict[str, Any]:
     """What a result says of its job besides the numbers."""
     return {"method": job.experiment.method, "note": job.experiment.note, "encoders": dict(dataset.encoders)}
+
+
+def unlabelled(hasher: Hasher, pairs: PairedFeatures, split: Split) -> dict[str, Any]:
+    """The proxies of an evaluation without labels, and of which pairs they are.
+
+    Where the database has ENOUGH_PAIRS that were not learned from, those ("on": "database"); else train pairs ("on":
+    "train"), which flatter methods that learn by heart. Never queries.
+    """
+    new = np.setdiff1d(split.database, split.train)
+    rows, name = (new, "database") if len(new) >= ENOUGH_PAIRS else (split.train, "train")
+    seen = pairs.without_labels()[rows]
+    figures = code_proxies(hasher.encode_images(seen.image), hasher.encode_texts(seen.text), seen).to_json()
+    kept = {key: round(value, 6) for key, value in figures.items() if value is not None}
+    return {"on": name, **kept}
+
+
+def both_ways(evaluation: Evaluation) -> dict[str, Any]:
+    """What a result keeps of an evaluation by labels besides the scores."""
+    curves = {"I2T": evaluation.i2t_curves, "T2I": evaluation.t2i_curves}
+    found = {way: curve for way, curve in curves.items() if curve}
+    return {
+        "monitors": evaluation.monitor.to_json() if evaluation.monitor else {},
+        "pair_recall": {way: recalls(curve) for way, curve in found.items()},
+        "curves": {way: drawn(curve) for way, curve in found.items()},
+    }
 
 
 def recalls(curves: Curves) -> dict[str, float]:
@@ -93,7 +122,7 @@ def drawn(curves: Curves) -> dict[str, Any]:
     return {"precision_at": at, "precision": precision, "recall": [round(value, 5) for value in curves.recall]}
 
 
-def stored(scores: Scores, expected: Mapping[str, str]) -> dict[str, Any]:
+def stored(scores: Scores | PairScores, expected: Mapping[str, str]) -> dict[str, Any]:
     """Scores as a result keeps them: mAP both ways and their mean, under the protocol's id, which names the data."""
     values = {"I2T": scores.i2t, "T2I": scores.t2i, "mean": scores.mean}
     named = with_data(scores.protocol_id, expected["data"])

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from crossbit.datasets import Dataset
-from crossbit.errors import FileFormatError, LabelError
-from crossbit.evaluation import PROTOCOLS
-from crossbit.evaluation.counts import relevance_rule
+from crossbit.errors import FileFormatError
 from crossbit.experiment.plan import Job
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.result import read_result
+from crossbit.experiment.scoring import protocol_ids
 from crossbit.methods import METHODS
 from crossbit.pairs import array_fingerprint
 
@@ -54,7 +53,7 @@ def expected_of(job: Job, dataset: Dataset) -> dict[str, str]:
     settings = {} if method is None else method.settings()
     return {
         "settings": digest(json.dumps([job.experiment.method, settings], sort_keys=True)),
-        "protocols": digest(", ".join(_protocol_ids(job, dataset))),
+        "protocols": digest(", ".join(protocol_ids(dataset, job.experiment.protocols))),
         "data": _data_digest(dataset) + (_levels_digest(dataset) if method is not None and method.hierarchical else ""),
         "split": dataset.split.fingerprint(),
         "source": digest("".join(source_digest(module) for module in _modules(job.experiment.method, settings))),
@@ -74,14 +73,6 @@ def why_due(path: Path, expected: Expected, *, any_source: bool = False) -> str:
         return "its result file is damaged"
     ignored = {"source"} if any_source else set()
     return next((_REASONS[key] for key in expected if key not in ignored and found.get(key) != expected[key]), "")
-
-
-def _protocol_ids(job: Job, dataset: Dataset) -> list[str]:
-    labels, split = dataset.pairs.labels, dataset.split
-    if labels is None:
-        raise LabelError(f"{dataset.name} has no labels, so nothing can be scored on it; give its file labels.")
-    relevance = relevance_rule(labels[split.query], labels[split.database])
-    return [f"{preset} {PROTOCOLS[preset].id(split.fingerprint(), relevance)}" for preset in job.experiment.protocols]
 
 
 @functools.lru_cache(maxsize=8)

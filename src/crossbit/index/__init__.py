@@ -3,7 +3,7 @@
 from crossbit.index.choice import choose_engine, choose_index
 from crossbit.index.exact import ExactIndex
 from crossbit.index.ivf import IvfIndex, IvfSettings
-from crossbit.index.prefix import PrefixSearch
+from crossbit.index.prefix import PrefixIndex, PrefixSettings
 from crossbit.index.protocol import Hits, Index
 from crossbit.index.pruned import PrunedIndex
 
@@ -13,7 +13,8 @@ __all__ = [
     "Index",
     "IvfIndex",
     "IvfSettings",
-    "PrefixSearch",
+    "PrefixIndex",
+    "PrefixSettings",
     "PrunedIndex",
     "choose_engine",
     "choose_index",

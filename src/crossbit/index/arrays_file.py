@@ -42,5 +42,17 @@ def read_arrays(path: Path, format_name: str) -> tuple[dict[str, Any], dict[str,
     return told, arrays
 
 
+def read_header(path: Path, format_name: str) -> dict[str, Any]:
+    """The header alone, arrays unread; raises FileFormatError for a file that has none of that format."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            told = json.loads(stored["header"].tobytes())
+    except Exception as error:  # as in `read_arrays`
+        raise FileFormatError(f"{path} is not a whole {format_name} file.") from error
+    if not isinstance(told, dict) or told.get("format") != format_name:
+        raise FileFormatError(f"{path} is not a whole {format_name} file.")
+    return told
+
+
 def _checksum(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

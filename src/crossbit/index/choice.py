@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossbit.codes import Codes, bytes_of, check_n_bits
-from crossbit.errors import SettingsError
 from crossbit.index.exact import ExactIndex
 from crossbit.index.ivf import IvfIndex
 from crossbit.index.protocol import Index, check_at_least
+from crossbit.index.tuning import check_recall
 
 EXACT_BYTES = 320_000_000  # codes up to this size are compared in full: 40 million of 64 bits
 
@@ -23,9 +23,8 @@ def choose_engine(n: int, n_bits: int, *, target_recall: float = 1.0) -> tuple[s
     """
     check_n_bits(n_bits)
     size = check_at_least("n", n, 0) * bytes_of(n_bits)
-    if not 0 < target_recall <= 1:
-        raise SettingsError(f"target_recall is a share above 0 and up to 1; got {target_recall!r}.")
-    told = f"{n:,} codes of {n_bits} bits are {size / 1e6:,.0f} MB"
+    check_recall(target_recall)
+    told = f"{n:,} codes of {n_bits} bits are {f'{size / 1e6:,.0f}' if size >= 1e6 else 'less than 1'} MB"
     if target_recall == 1:
         return "exact", f"{told}; a recall of 1 is asked for, which the exact engine alone gives"
     if size <= EXACT_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crossbit.kernels.again import nearest_among
 from crossbit.kernels.parts import PartTables
 from crossbit.kernels.scores import highest_scores
 from crossbit.kernels.search import as_bytes, flags_of, nearest, within
@@ -20,4 +21,5 @@ def warm_up() -> None:
     tables = PartTables.of(as_bytes(codes))
     tables.count(as_bytes(codes), 0)
     tables.find(as_bytes(codes), as_bytes(codes), flags_of(None), 0)
+    nearest_among(codes, codes, np.zeros((2, 1), np.int64), 1)
     highest_scores(np.zeros((1, 64), np.float32), codes, 1)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossbit.errors import MissingExtraError, SettingsError
@@ -37,7 +41,9 @@ METHODS: dict[str, str] = {
     "pldh": "crossbit.methods.pldh:PLDH",
     "scm": "crossbit.methods.scm:SCM",
     "hcsr": "crossbit.methods.hcsr:HCSR",
+    "seph": "crossbit.methods.seph:SePH",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
+    "ssah": "crossbit.methods.ssah:SSAH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
@@ -62,3 +68,25 @@ def load_method(name: str) -> type[Method]:
         if error.name == "torch":
             raise MissingExtraError(f"The method {name!r}", "train") from error
         raise
+
+
+@functools.cache
+def needs_labels(name: str) -> bool:
+    """Whether a method learns with labels, read from its source, so that telling needs no torch.
+
+    Raises SettingsError for an unknown name.
+    """
+    if name not in METHODS:
+        raise SettingsError(f"There is no method {name!r}; there are {', '.join(METHODS)}.")
+    module, class_name = METHODS[name].split(":")
+    found = importlib.util.find_spec(module)
+    source = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
+    (kind,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    return any(
+        isinstance(line, ast.AnnAssign)
+        and isinstance(line.target, ast.Name)
+        and line.target.id == "supervised"
+        and isinstance(line.value, ast.Constant)
+        and line.value.value is True
+        for line in kind.body
+    )

@@ -21,10 +21,11 @@ from crossbit.files import flush, write_whole
 from crossbit.hasher import Hasher, HashFunction
 from crossbit.progress import Progress, Step, silent
 from crossbit.queries.agreement import agreement
+from crossbit.queries.exportable import can_trace, traceable
 from crossbit.queries.graphs import check_installed, write_graph
 from crossbit.queries.manifest import MANIFEST, QueryManifest, Side, is_export
 from crossbit.queries.opened import Queries
-from crossbit.queries.packaged import Traceable, can_trace, traceable
+from crossbit.queries.traceable import NoGraphError, Traceable
 
 MODALITIES = ("image", "text")
 _VOCABULARIES = ("bag-of-words-", "tf-idf-")
@@ -65,20 +66,24 @@ def export_queries(
     folder = Path(folder).absolute()
     check_place(folder)
     left_out = reasons_against(hasher, tuned)
-    if len(left_out) == len(MODALITIES):
-        raise MismatchError("There is nothing to export. " + " ".join(f"{m}: {left_out[m]}" for m in MODALITIES))
+    _check_something(left_out)
     check_installed()
     wanted = [modality for modality in MODALITIES if modality not in left_out]
     with _replaced(folder) as part:
         sides, encoders = {}, {}
         for done, modality in enumerate(wanted):
             progress(Step("export", done, len(wanted)))
-            source = traceable(hasher.encoders[modality], tuned, (named or {}).get(modality))
+            try:
+                source = traceable(hasher.encoders[modality], tuned, (named or {}).get(modality))
+                sides[modality] = _write_side(part, modality, source, getattr(hasher, modality))
+            except NoGraphError as error:
+                left_out[modality] = str(error)
+                continue
             encoders[modality] = source.encoder
-            sides[modality] = _write_side(part, modality, source, getattr(hasher, modality))
+        _check_something(left_out)
         manifest = _manifest(part, hasher, sides)
         opened = Queries(part, manifest)
-        agreed = {m: replace(sides[m], agreement=agreement(opened.encoder(m), hasher, m, encoders[m])) for m in wanted}
+        agreed = {m: replace(sides[m], agreement=agreement(opened.encoder(m), hasher, m, encoders[m])) for m in sides}
         manifest = replace(manifest, sides=agreed)
         write_whole(part / MANIFEST, manifest.to_json())
         progress(Step("export", len(wanted), len(wanted)))
@@ -95,11 +100,13 @@ def reasons_against(hasher: Hasher, tuned: TunedEncoder | None = None) -> dict[s
         elif fingerprint.startswith(_VOCABULARIES):
             reasons[modality] = f"{fingerprint} is a vocabulary, which needs no graph and no torch."
         elif not can_trace(fingerprint, tuned):
-            reasons[modality] = (
-                f"crossbit does not know how to export the encoder {fingerprint}; of the hub it exports "
-                "hub:transformers."
-            )
+            reasons[modality] = f"crossbit does not know how to export the encoder {fingerprint}."
     return reasons
+
+
+def _check_something(left_out: Mapping[str, str]) -> None:
+    if len(left_out) == len(MODALITIES):
+        raise MismatchError("There is nothing to export. " + " ".join(f"{m}: {left_out[m]}" for m in MODALITIES))
 
 
 def check_place(folder: Path) -> None:
@@ -135,8 +142,9 @@ def _write_side(folder: Path, modality: str, source: Traceable, function: HashFu
     if source.tokenizer:
         tokenizer = "tokenizer.json"
         (folder / tokenizer).write_text(source.tokenizer, encoding="utf-8")
-    preparation = asdict(source.pictures) if source.pictures else {"max_tokens": source.max_tokens}
-    return Side(source.encoder.fingerprint(), source.encoder.width, graph, tokenizer, preparation)
+    how = source.pictures or source.texts
+    assert how is not None  # a traceable has one of the two
+    return Side(source.encoder.fingerprint(), source.encoder.width, graph, tokenizer, asdict(how))
 
 
 def _manifest(folder: Path, hasher: Hasher, sides: Mapping[str, Side]) -> QueryManifest:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crossbit.codes import bytes_of
 from crossbit.errors import DataError, MissingExtraError
 from crossbit.hasher import HashFunction
-from crossbit.queries.packaged import Traceable
+from crossbit.queries.traceable import NoGraphError, Traceable
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -56,39 +56,51 @@ def write_graph(path: Path, source: Traceable, function: HashFunction) -> None:
 def _traced(source: Traceable) -> ModelProto:
     import torch  # noqa: PLC0415 - an optional package, needed only for an export
 
-    shapes = {
-        name: {axis: torch.export.Dim(called) for axis, called in source.varying[name].items()}
-        for name in source.inputs
-    }
-    with _quiet(), torch.inference_mode():
-        program = torch.onnx.export(
-            source.module,
-            tuple(source.inputs.values()),
-            input_names=list(source.inputs),
-            output_names=["features"],
-            opset_version=OPSET,
-            dynamic_shapes=shapes,
-            dynamo=True,
-            verbose=False,
-        )
+    shapes = tuple(
+        {axis: torch.export.Dim(called) for axis, called in source.varying[name].items()} for name in source.inputs
+    )
+    try:
+        with _quiet(), torch.inference_mode():
+            program = torch.onnx.export(
+                source.module,
+                tuple(source.inputs.values()),
+                input_names=list(source.inputs),
+                output_names=["features"],
+                opset_version=OPSET,
+                dynamic_shapes=shapes,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter and what it is made of raise classes of many kinds
+        raise NoGraphError(
+            f"torch's exporter makes no graph of {source.encoder.fingerprint()} ({_first(error)})."
+        ) from error
     if program is None:
         raise DataError("torch's exporter gave no graph; try the versions of torch and onnx that crossbit pins.")
     model: ModelProto = program.model_proto
     return model
 
 
+def _first(error: Exception) -> str:
+    """The first line of what went wrong, without the steps that the exporter lists."""
+    cause = error.__cause__ or error
+    return str(cause).strip().partition("\n")[0][:200] or type(cause).__name__
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says about its own parts: nothing of it is about the model or anything to act on."""
-    told = logging.getLogger("torch.onnx")
-    level = told.level
-    told.setLevel(logging.ERROR)
+    told = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [log.level for log in told]
+    for log in told:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        told.setLevel(level)
+        for log, level in zip(told, levels, strict=True):
+            log.setLevel(level)
 
 
 def _forget_origins(model: ModelProto) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Self
 from crossbit.errors import FileFormatError
 
 FORMAT = "crossbit-query"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # since 2 a text may be cleaned before its tokenizer
+READABLE = (1, 2)
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[a-z][a-z0-9-]*\.(onnx|json)")
 _LARGEST = 1 << 20  # bytes of a manifest: one that is larger is none
@@ -67,9 +68,9 @@ class QueryManifest:
         """The manifest of an export's folder; raises FileFormatError with what to do when there is no sound one."""
         path = folder / MANIFEST
         content = _read_json(path)
-        if content.get("version") != FORMAT_VERSION:
+        if content.get("version") not in READABLE:
             raise FileFormatError(
-                f"{folder} has export format version {content.get('version')}; this crossbit reads version "
+                f"{folder} has export format version {content.get('version')}; this crossbit reads up to "
                 f"{FORMAT_VERSION}. Upgrade crossbit (pip install -U crossbit), or export again with  crossbit export."
             )
         checksum = content.pop("checksum", None)

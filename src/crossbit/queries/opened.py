@@ -11,6 +11,7 @@ from crossbit.errors import FileFormatError, MismatchError
 from crossbit.queries.manifest import QueryManifest, Side, checked_file
 from crossbit.queries.preparation import PicturePreparation
 from crossbit.queries.runtime import ExportedPictures, ExportedTexts, Graph
+from crossbit.queries.text_preparation import TextPreparation
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,5 +56,6 @@ class Queries:
             return ExportedPictures(graph, side.encoder, side.width, PicturePreparation.from_json(side.preparation))
         if modality == "text" and side.tokenizer:
             tokenizer = partial(checked_file, self.folder, side.tokenizer, self.manifest)
-            return ExportedTexts(graph, side.encoder, side.width, tokenizer)
+            preparation = TextPreparation.from_json(side.preparation)
+            return ExportedTexts(graph, side.encoder, side.width, tokenizer, preparation)
         raise FileFormatError(f"{self.folder} has a {modality} side that this crossbit does not know. Export again.")

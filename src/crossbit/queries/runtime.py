@@ -16,6 +16,7 @@ from crossbit.encoders import Encoded, Skipped, open_picture
 from crossbit.errors import DataError, FileFormatError, MissingExtraError
 from crossbit.queries.manifest import QueryManifest, checked_file
 from crossbit.queries.preparation import PicturePreparation
+from crossbit.queries.text_preparation import TextPreparation
 
 
 class Graph:
@@ -102,9 +103,17 @@ class ExportedPictures:
 class ExportedTexts:
     """Texts to features by an exported graph and its tokenizer. It stands for the encoder of the same fingerprint."""
 
-    def __init__(self, graph: Graph, encoder: str, width: int, tokenizer: partial[Path], batch: int = 32) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        encoder: str,
+        width: int,
+        tokenizer: partial[Path],
+        preparation: TextPreparation,
+        batch: int = 32,
+    ) -> None:
         """encoder: the fingerprint it stands for. tokenizer: gives the path of the checked file. batch: of texts."""
-        self.graph = graph
+        self.graph, self.preparation = graph, preparation
         self._encoder, self._width, self._batch = encoder, width, batch
         self._tokenizer_file = tokenizer
         self._loading = threading.Lock()
@@ -142,7 +151,7 @@ class ExportedTexts:
 
     def inputs(self, items: Sequence[str]) -> dict[str, NDArray[np.int64]]:
         """What the graph takes: the tokens (n, length) of the texts, and a mask of those that are no padding."""
-        encodings = self._loaded_tokenizer().encode_batch(list(items))
+        encodings = self._loaded_tokenizer().encode_batch([self.preparation(item) for item in items])
         return {
             "tokens": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
             "mask": np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64),

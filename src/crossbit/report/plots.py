@@ -1,7 +1,7 @@
 """Plots of stored results: score against bits, bytes and seconds, precision among the first N, precision and recall.
 
 One SVG each, the same bytes from the same results with one matplotlib. A panel holds one data set under one protocol
-id, never two.
+id, never two. What learns with labels has plots of its own.
 """
 
 from __future__ import annotations
@@ -48,17 +48,33 @@ LinesOf = Callable[[Sequence[Result]], list[Line]]
 def draw_plots(results: Sequence[Result], preset: str, n_bits: int) -> dict[str, bytes]:
     """File name -> SVG. preset: the protocol of the scores. n_bits: the code length of what has one only.
 
-    Plots for which no result has figures are left out: results of early versions hold no curves.
+    The names of plots of what learned with labels end in "-with-labels". Plots for which no result has figures are
+    left out: results of early versions hold no curves.
 
     Raises MismatchError where a panel's results stand under two protocol ids, MissingExtraError without matplotlib.
     """
     scored = [result for result in results if preset in result.scores and result.n_bits]
     for data in {result.data for result in scored}:
         protocol_id([result for result in scored if result.data == data], preset)
+    drawn = {}
+    for ending, side in (("", False), ("-with-labels", True)):
+        own = [result for result in scored if result.supervised == side]
+        for name, shown, lines_of, axes in _wanted(own, preset, n_bits):
+            by_data = {data: [r for r in shown if r.data == data] for data in {r.data for r in shown}}
+            lines = {data: lines_of(by_data[data]) for data in ordered(by_data, DATA_SETS)}
+            panels = {data: there for data, there in lines.items() if there}
+            if panels:
+                drawn[f"{name}{ending}.svg"] = _draw(panels, axes)
+    return drawn
+
+
+def _wanted(scored: Sequence[Result], preset: str, n_bits: int) -> list[tuple[str, Sequence[Result], LinesOf, Axes]]:
+    """Every plot: its name, the results it is drawn from, how its lines are made, and its axes."""
     at_length = [result for result in scored if result.n_bits == n_bits]
     score = f"{preset}, mean of both directions"
     lengths = tuple(sorted({result.n_bits for result in scored}))
     bytes_of = tuple(sorted({-(-length // 8) for length in lengths}))
+    seconds = Axes(f"CPU seconds of the fit, {n_bits} bits", score, 10)
     wanted: list[tuple[str, Sequence[Result], LinesOf, Axes]] = [
         ("score-against-bits", scored, lambda own: _by_length(own, preset, 1), Axes("bits", score, 2, lengths)),
         (
@@ -67,12 +83,7 @@ def draw_plots(results: Sequence[Result], preset: str, n_bits: int) -> dict[str,
             lambda own: _by_length(own, preset, 8),
             Axes("bytes an item", score, 2, bytes_of),
         ),
-        (
-            "score-against-seconds",
-            at_length,
-            lambda own: _by_seconds(own, preset),
-            Axes(f"CPU seconds of the fit, {n_bits} bits", score, 10),
-        ),
+        ("score-against-seconds", at_length, lambda own: _by_seconds(own, preset), seconds),
     ]
     for way in ("I2T", "T2I"):
         told = f"{way}, {n_bits} bits"
@@ -80,15 +91,7 @@ def draw_plots(results: Sequence[Result], preset: str, n_bits: int) -> dict[str,
             (f"precision-at-{way}", at_length, _precision_at(way), Axes("first N", f"precision, {told}", 10)),
             (f"precision-recall-{way}", at_length, _precision_recall(way), Axes("recall", f"precision, {told}")),
         ]
-    drawn = {}
-    for name, shown, lines_of, axes in wanted:
-        panels = {
-            data: lines_of([r for r in shown if r.data == data]) for data in ordered({r.data for r in shown}, DATA_SETS)
-        }
-        panels = {data: lines for data, lines in panels.items() if lines}
-        if panels:
-            drawn[f"{name}.svg"] = _draw(panels, axes)
-    return drawn
+    return wanted
 
 
 def _rows(results: Sequence[Result]) -> list[str]:

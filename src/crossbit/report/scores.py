@@ -12,6 +12,8 @@ from crossbit.report.grid import Grid
 from crossbit.tables import DATA_SETS, mean_and_spread, ordered, protocol_id
 
 DIRECTIONS = ("mean", "I2T", "T2I")
+SIDES = {False: "learned without labels", True: "learned with labels"}
+"""What learns with labels never stands among what learns without: they answer two questions."""
 
 
 def presets_of(results: Sequence[Result]) -> list[str]:
@@ -25,16 +27,20 @@ def lengths_of(results: Sequence[Result]) -> list[int]:
 
 
 def score_grids(results: Sequence[Result], presets: Sequence[str], lengths: Sequence[int]) -> list[Grid]:
-    """One table a protocol and code length: a row a method, both directions and their mean of every data set.
+    """One table a protocol, code length and side: a row a method, both directions and their mean of every data set.
+
+    The sides are those who learn without labels, with the references, and those who learn with them.
 
     Raises MismatchError where the results of one column stand under two protocol ids, naming them.
     """
     grids = []
     for preset in presets:
         for n_bits in lengths:
-            shown = [r for r in results if r.n_bits in (0, n_bits) and preset in r.scores]
-            if any(result.n_bits for result in shown):
-                grids.append(_scores(shown, preset, n_bits))
+            of_length = [r for r in results if r.n_bits in (0, n_bits) and preset in r.scores]
+            for side in SIDES:
+                shown = [result for result in of_length if result.supervised == side]
+                if any(result.n_bits for result in shown):
+                    grids.append(_scores(shown, preset, n_bits))
     return grids
 
 
@@ -55,7 +61,7 @@ def _scores(shown: Sequence[Result], preset: str, n_bits: int) -> Grid:
         values.append(figures)
     header = (f"{n_bits} bits", *(f"{data} {way}" for data in columns for way in DIRECTIONS))
     return Grid(
-        f"{preset}, {n_bits} bits",
+        f"{preset}, {n_bits} bits, {SIDES[shown[0].supervised]}",
         header,
         tuple(rows),
         ("protocol id", *(ids[data] for data in columns for _ in DIRECTIONS)),
@@ -74,15 +80,18 @@ def _best(values: Sequence[Sequence[float | None]]) -> frozenset[tuple[int, int]
     return frozenset(found)
 
 
-def cost_grid(results: Sequence[Result]) -> Grid | None:
-    """Bytes a code, CPU seconds and peak memory of the fits, means over seeds; None where nothing was noted."""
-    shown = [result for result in results if "cost" in result.details]
-    keys = sorted({(r.data, r.row, r.n_bits) for r in shown})
-    rows = []
-    for data, row, n_bits in keys:
-        costs = [r.details["cost"] for r in shown if (r.data, r.row, r.n_bits) == (data, row, n_bits)]
-        seconds = statistics.fmean(cost["fit_cpu_seconds"] for cost in costs)
-        memory = statistics.fmean(cost["peak_memory_mib"] for cost in costs)
-        rows.append((row, data, str(n_bits), str(-(-n_bits // 8)), f"{seconds:.1f}", f"{memory:.0f}"))
-    header = ("method", "data", "bits", "bytes a code", "CPU seconds of the fit", "peak MiB")
-    return Grid("What it takes", header, tuple(rows)) if rows else None
+def cost_grids(results: Sequence[Result]) -> list[Grid]:
+    """Bytes a code, CPU seconds and peak memory of the fits, means over seeds, a table a side where any were noted."""
+    grids = []
+    for side, told in SIDES.items():
+        shown = [result for result in results if "cost" in result.details and result.supervised == side]
+        rows = []
+        for data, row, n_bits in sorted({(r.data, r.row, r.n_bits) for r in shown}):
+            costs = [r.details["cost"] for r in shown if (r.data, r.row, r.n_bits) == (data, row, n_bits)]
+            seconds = statistics.fmean(cost["fit_cpu_seconds"] for cost in costs)
+            memory = statistics.fmean(cost["peak_memory_mib"] for cost in costs)
+            rows.append((row, data, str(n_bits), str(-(-n_bits // 8)), f"{seconds:.1f}", f"{memory:.0f}"))
+        header = ("method", "data", "bits", "bytes a code", "CPU seconds of the fit", "peak MiB")
+        if rows:
+            grids.append(Grid(f"What it takes, {told}", header, tuple(rows)))
+    return grids

@@ -12,7 +12,7 @@ from crossbit.experiment import Result
 from crossbit.files import write_whole
 from crossbit.report.grid import Grid
 from crossbit.report.plots import draw_plots
-from crossbit.report.scores import cost_grid, lengths_of, presets_of, score_grids
+from crossbit.report.scores import cost_grids, lengths_of, presets_of, score_grids
 from crossbit.tables import origin_lines
 
 FORMATS = ("markdown", "latex", "html")
@@ -56,11 +56,23 @@ def summarise(
             raise SettingsError(f"No result has the {what} {missing[0]}; there are {', '.join(map(str, known))}.")
     presets = presets or presets_of(results)
     lengths = lengths or lengths_of(results)
-    cost = cost_grid([result for result in results if result.n_bits in lengths])
-    grids = (*score_grids(results, presets, lengths), *([cost] if cost else []))
+    costs = cost_grids([result for result in results if result.n_bits in lengths])
+    grids = (*score_grids(results, presets, lengths), *costs)
     shown = [result for result in results if "@" not in result.row and result.n_bits in lengths]
     drawn = draw_plots(shown, presets[0], 64 if 64 in lengths else max(lengths)) if plots and lengths else {}
-    return Summary(grids, drawn, origin_lines(results))
+    return Summary(grids, drawn, "\n".join([origin_lines(results), *_without_curves(shown, plots=bool(drawn))]))
+
+
+def _without_curves(shown: Sequence[Result], *, plots: bool) -> list[str]:
+    """A line on results that hold no curves, since the plots of precision are silent about them."""
+    coded = [result for result in shown if result.n_bits]
+    lacking = [result for result in coded if "curves" not in result.details]
+    if not plots or not lacking:
+        return []
+    return [
+        f"- Precision among the first N and precision against recall: {len(lacking)} of {len(coded)} results were "
+        "stored before curves were kept, and are not in these plots; measure them again to have them there."
+    ]
 
 
 def write_summary(summary: Summary, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:

@@ -40,13 +40,13 @@ class Encoding:
     limits: Limits
 
     @classmethod
-    def of(cls, collection: Collection, limits: Limits) -> Encoding:
-        """The encoding of a collection's queries, by whatever is at hand, loaded and tried once."""
+    def of(cls, collection: Collection, limits: Limits, named: Mapping[str, Encoder]) -> Encoding:
+        """The encoding of a collection's queries, by what is named or else at hand, loaded and tried once."""
         encoders: dict[str, Encoder] = {}
         missing: dict[str, str] = {}
         for side in SIDES:
             try:
-                found = query_encoder(collection.hasher, side, collection.path, collection.vocabulary)
+                found = query_encoder(collection.hasher, side, collection.path, collection.vocabulary, named.get(side))
                 found.encode(["warm up" if side == "text" else _blank()])
                 encoders[side] = found
             except FileFormatError as error:

@@ -12,6 +12,7 @@ import uvicorn
 
 from crossbit.collection import Collection
 from crossbit.errors import SettingsError
+from crossbit.queries import query_encoder
 from crossbit.service.app import create_app
 from crossbit.service.connections import BoundedProtocol
 from crossbit.service.settings import ServiceSettings
@@ -25,13 +26,15 @@ def run(collection: Path, settings: ServiceSettings, started: Callable[[str], No
     """Serve a collection until SIGINT or SIGTERM; requests that were begun are finished.
 
     started: called with the service's address once it listens. Raises SettingsError where nothing can listen there,
-    and what opening the collection raises.
+    what opening the collection raises, and MismatchError for an encoder that is not the one its hasher names.
     """
     _start_logs(settings)
     sys.setswitchinterval(_SWITCH)
     # Whatever is wrong with the collection or the scores is said before anything listens.
     opened = Collection.open(collection)
     settings.scores_of(opened.manifest.hasher)
+    for side, encoder in settings.encoders.items():
+        query_encoder(opened.hasher, side, opened.path, opened.vocabulary, encoder)
     opened.close()
     app = create_app(collection, settings)
     listening = _listen(settings)

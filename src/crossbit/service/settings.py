@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from crossbit.encoders import Encoder
 from crossbit.errors import SettingsError
 
 _NO_EVALUATION = "The scores are no evaluation ({}); give what  crossbit evaluate --json  prints."
@@ -44,7 +45,8 @@ class ServiceSettings:
     and remove. read_tokens: who may search; nobody needs one where there are none (write tokens read as well).
     names: further host names that it is asked by, such as a proxy's; without read tokens on a loopback address it
     answers to those of this machine alone. scores: evaluations of the hasher, as `crossbit evaluate --json` prints
-    them. log: the access log on stderr: "plain" lines, "json" lines, or "none".
+    them. log: the access log on stderr: "plain" lines, "json" lines, or "none". encoders: of queries by modality, where
+    the hasher's fingerprints do not tell how to load them.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +57,7 @@ class ServiceSettings:
     scores: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     limits: Limits = field(default_factory=Limits)
     log: LogForm = "plain"
+    encoders: Mapping[str, Encoder] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.port, bool) or not 0 <= self.port <= 65535:

@@ -93,7 +93,9 @@ class WriterThread:
 
     def _opened(self) -> tuple[Collection, View]:
         collection = Collection.open(self._path)
-        view = View.of(collection, Encoding.of(collection, self._settings.limits), self._settings)
+        view = View.of(
+            collection, Encoding.of(collection, self._settings.limits, self._settings.encoders), self._settings
+        )
         view.warm_up()
         return collection, view
 
