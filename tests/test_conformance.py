@@ -52,6 +52,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "sccmh": {},
     "ssah": {"epochs": 30, "hidden": 128, "features": 64, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
+    "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
     "dsph": {"epochs": 15, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
     "ckdh": {"epochs": 12, "teacher_epochs": 8, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},

@@ -45,6 +45,7 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
@@ -82,6 +83,8 @@ def needs_labels(name: str) -> bool:
     found = importlib.util.find_spec(module)
     source = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
     (kind,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    if any(isinstance(parent, ast.Name) and parent.id == "HierarchicalMethod" for parent in kind.bases):
+        return True  # all of these do
     return any(
         isinstance(line, ast.AnnAssign)
         and isinstance(line.target, ast.Name)
