@@ -82,7 +82,10 @@ class AlignedTeacher(HeadMethod):
             train(self, pairs, image, text, objective, progress, None)
         with torch.no_grad():
             images, texts = (torch.tensor(rows, device=self.device) for rows in (pairs.image, pairs.text))
-            parts = [objective.inputs(rows, images, texts) for rows in torch.arange(len(pairs)).split(1024)]
+            parts = [
+                objective.inputs(rows, images, texts)
+                for rows in torch.arange(len(pairs)).split(1024)  # type: ignore[no-untyped-call]  # torch's lack
+            ]
             codes = [(torch.tanh(image(a)), torch.tanh(text(b))) for a, b in parts]
         return torch.cat([a for a, _ in codes]).cpu(), torch.cat([b for _, b in codes]).cpu()
 
