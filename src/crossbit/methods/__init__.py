@@ -32,7 +32,9 @@ METHODS: dict[str, str] = {
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "cirh": "crossbit.methods.cirh:CIRH",
     "agch": "crossbit.methods.agch:AGCH",
+    "daeh": "crossbit.methods.daeh:DAEH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "sakdh": "crossbit.methods.sakdh:SAKDH",
     "ugach": "crossbit.methods.ugach:UGACH",
     "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
@@ -48,6 +50,7 @@ METHODS: dict[str, str] = {
     "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
+    "ckdh": "crossbit.methods.ckdh:CKDH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
