@@ -17,12 +17,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import choice_tables
 import collection_tables
 import database_codes
 import difference_tables
 import encode_tables
 import evaluation_tables
 import family
+import leaderboard
+import monitor_tables
 import pixels
 import plots
 import proxy_tables
@@ -65,7 +68,7 @@ RIVALS = ("jdsh", "djsrh", "cca-itq")
 def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     """Every block by its name."""
     made: dict[str, Callable[[], str]] = {
-        "table main": partial(_main_tables, results),
+        "table main": partial(_leaderboard, results),
         "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
         "table differences": partial(difference_tables.difference_table, results, "PALL"),
@@ -75,6 +78,9 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
         "table prefixes P50": partial(tables.prefix_table, results, "P50"),
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
+        "table monitors 16": partial(monitor_tables.monitor_table, results, 16),
+        "table monitors 64": partial(monitor_tables.monitor_table, results, 64),
+        "single choices": choice_tables.single_table,
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
@@ -127,9 +133,8 @@ def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
     return [result for result in results if result not in fine], fine
 
 
-def _main_tables(results: list[Result]) -> str:
-    shown = [tables.score_table(results, "PALL", n_bits, labelled=labelled()) for n_bits in (16, 64)]
-    return "\n\n".join(shown) if shown[0] != shown[1] else shown[0]
+def _leaderboard(results: list[Result]) -> str:
+    return leaderboard.leaderboard(results, labelled())
 
 
 def labelled() -> frozenset[str]:
