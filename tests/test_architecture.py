@@ -65,7 +65,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "hierarchical",
             "class_codes",
         ),
-        "clip_heads",
+        *("clip_heads", "aligned_teacher"),
         *("label_network", "tapped_net"),
     ),
     ("methods",),
@@ -90,7 +90,7 @@ TORCH_PARTS = {
         "hierarchical",
         "class_codes",
     ),
-    "clip_heads",
+    *("clip_heads", "aligned_teacher"),
     *("label_network", "tapped_net"),
     *("methods", "pixels"),
 }
