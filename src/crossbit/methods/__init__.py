@@ -44,6 +44,7 @@ METHODS: dict[str, str] = {
     "seph": "crossbit.methods.seph:SePH",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
+    "dadh": "crossbit.methods.dadh:DADH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
