@@ -54,7 +54,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "taught",
         ),
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-        *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+        *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "hierarchical", "class_codes"),
         "clip_heads",
         *("label_network", "tapped_net", "weighted_triplets"),
     ),
@@ -69,7 +69,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TORCH_PARTS = {
     *("training", "objectives", "similarity", "nets", "checkpoint", "diffusion", "distillation", "student", "taught"),
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
-    *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
+    *("adversary", "memory_bank", "neighbours", "related", "tanh_net", "hierarchical", "class_codes"),
     "clip_heads",
     *("label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),

@@ -46,7 +46,9 @@ METHODS: dict[str, str] = {
     "ssah": "crossbit.methods.ssah:SSAH",
     "dadh": "crossbit.methods.dadh:DADH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
+    "dsph": "crossbit.methods.dsph:DSPH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
@@ -81,6 +83,8 @@ def needs_labels(name: str) -> bool:
     found = importlib.util.find_spec(module)
     source = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
     (kind,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    if any(isinstance(parent, ast.Name) and parent.id == "HierarchicalMethod" for parent in kind.bases):
+        return True  # all of these do
     return any(
         isinstance(line, ast.AnnAssign)
         and isinstance(line.target, ast.Name)
