@@ -39,6 +39,8 @@ GUESS = {
     "jdsh": 350,
     "dcmh": 150,
     "kdcmh": 450,
+    "sakdh": 110,
+    "daeh": 55,
     "ucch": 40,
     "ugach": 40,
     "ukd": 70,
