@@ -8,7 +8,7 @@ from pathlib import Path
 from crossbit import tables
 
 CHOICES = Path(__file__).resolve().parent / "choices"
-METHODS = ("cmfh", "hcsr")
+METHODS = ("cmfh", "hcsr", "ukd")
 JUDGED = {"without_labels": "three measures without labels", "by_training_labels": "mAP@all by training labels"}
 
 

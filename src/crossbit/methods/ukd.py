@@ -45,7 +45,8 @@ class UKD(DeepMethod):
     have one in common. Here a list holds 0.3 n, so that the two together relate about half of all couples. With far
     fewer the likelihood is least when all text codes are the opposite of all image codes, and then the text codes
     collapse, as the monitors show; shares from .1 to .5 were tried with scores in view, so this is no clean choice
-    without labels. Image features are frozen, with one linear hash layer, and the text network
+    without labels: a written rule (benchmarks/choose_single.py) prefers .4, by little more than its tolerance.
+    Image features are frozen, with one linear hash layer, and the text network
     has one hidden layer for the multi-scale block, both after standardising; losses are divided as in DCMH's code.
     The related pairs are found again for each batch when there are more than `whole_up_to`, so that memory stays n.
     """
