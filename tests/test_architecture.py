@@ -66,8 +66,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "class_codes",
         ),
         *("clip_heads", "aligned_teacher"),
-        *("label_network", "tapped_net"),
-        "clip_heads",
         *("label_network", "tapped_net", "weighted_triplets"),
     ),
     ("methods",),
@@ -93,8 +91,6 @@ TORCH_PARTS = {
         "class_codes",
     ),
     *("clip_heads", "aligned_teacher"),
-    *("label_network", "tapped_net"),
-    "clip_heads",
     *("label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),
 }
