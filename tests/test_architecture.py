@@ -56,7 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
         *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
         "clip_heads",
-        *("label_network", "tapped_net", "weighted_triplets"),
+        *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
     ),
     ("methods",),
     ("pixels",),
@@ -71,7 +71,7 @@ TORCH_PARTS = {
     *("affinity_losses", "graph_convolution", "joint_network", "neighbour_graphs"),
     *("adversary", "memory_bank", "neighbours", "related", "tanh_net"),
     "clip_heads",
-    *("label_network", "tapped_net", "weighted_triplets"),
+    *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -45,6 +45,7 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
     "dadh": "crossbit.methods.dadh:DADH",
+    "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
