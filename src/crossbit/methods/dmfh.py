@@ -1,4 +1,4 @@
-"""DMFH: what several layers of each network tell is fused into one code; the codes are learned without relaxing them."""
+"""DMFH: features of several layers of each network, fused into codes that are learned without relaxing them."""
 
 from __future__ import annotations
 
