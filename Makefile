@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml constraints.txt
 	command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or say  make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) hatchling editables
-	$(PIP) --no-build-isolation -e ".[train,export,milvus,postgres,distributed,serve,client,dev]"
+	$(PIP) --no-build-isolation -e ".[train,export,hub,milvus,postgres,distributed,serve,client,dev]"
 	touch $(STAMP)
 
 clean:

@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 
-from crossbit import Hasher, HashFunction
+from crossbit import Codes, Hasher, HashFunction
 from crossbit.collection import Collection, Items, check_collection, writer
 from crossbit.files import write_whole
 from crossbit.hasher import Layer
+from crossbit.index import IvfIndex, PrefixIndex, PrunedIndex
 
 HERE = Path(__file__).resolve().parent
 Content = tuple[str, int]  # an item's caption and year
@@ -73,11 +75,20 @@ def applied(model: Model, kind: str, what: Any) -> Model:
     return {name: held for name, held in model.items() if name not in what} if kind == "remove" else model
 
 
+def warm() -> None:
+    """Import and load what the first changes would, so that the kills land on the changes themselves."""
+    pyarrow.array([1])
+    codes = Codes(np.random.default_rng(0).integers(0, 256, (60, 2), dtype=np.uint8), 16)
+    for kind in (IvfIndex, PrunedIndex, PrefixIndex):
+        kind.build(codes).search(codes, 1)
+
+
 def work(place: str, seed: int, model: Model, told: Connection) -> None:
     """What the process does until it is killed."""
     writer.LOG_ITEMS, writer.SMALL = 64, 20  # so that segments are written and put together often
     draw = random.Random(seed)
     opened = Collection.open(place)
+    warm()
     told.send("ready")
     while True:
         kind = draw.choices(KINDS, weights=(10, 2, 6, 1, 1, 1))[0]
@@ -148,7 +159,7 @@ def contents(place: Path) -> Model:
 def run(kills: int, seed: int, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Kill so many times; raises AssertionError at the first loss."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "crossbit.collection"])
+    context.set_forkserver_preload(["__main__", "crossbit.collection", "faiss", "pandas"])
     during, acknowledged = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "collection"

@@ -41,12 +41,17 @@ NEAREST = 50
 Settings = dict[str, Any]
 
 
-@functools.cache
 def training_pairs(name: str) -> PairedFeatures:
     """The training rows of a data set, without labels."""
+    return labelled_training_pairs(name).without_labels()
+
+
+@functools.cache
+def labelled_training_pairs(name: str) -> PairedFeatures:
+    """The training rows of a data set."""
     folder = Path(os.environ.get("CROSSBIT_DATA") or HERE.parents[1] / "shared" / "data")
     dataset = load_dataset("emoji") if name == "emoji" else load_dataset(folder / f"{name}.npz", duplicates="drop")
-    return dataset.pairs[dataset.split.train].without_labels()
+    return dataset.pairs[dataset.split.train]
 
 
 def judged(name: str, settings: Settings) -> dict[str, float]:

@@ -1,5 +1,5 @@
-"""Plots of stored results: score against code length, and score against CPU seconds. One SVG each, the same bytes
-from the same results with the pinned matplotlib."""
+"""Plots of stored results: score against code length, score against CPU seconds, and mean ranks. One SVG each, the
+same bytes from the same results with the pinned matplotlib."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from crossbit.experiment import Result
 from crossbit.experiment.state import digest
 from crossbit.methods import METHODS
 from crossbit.tables import DATA_SETS, ordered
+from difference_plot import difference_plot
 
 PRESET = "PALL"
 STYLE = {"svg.hashsalt": "crossbit", "svg.fonttype": "none", "font.size": 8, "axes.grid": True, "grid.alpha": 0.3}
@@ -25,10 +26,12 @@ def plots(results: Sequence[Result]) -> dict[str, bytes]:
     """File name -> SVG. Each carries a digest of its figures, by which `is_fresh` knows it."""
     if not any(result.n_bits for result in results):
         return {}
-    return {
+    drawn = {
         "score-against-bits.svg": _draw(results, _against_bits, "code length in bits", log=True),
         "score-against-seconds.svg": _draw(results, _against_seconds, "CPU seconds of the fit, 64 bits", log=True),
+        "ranks.svg": difference_plot(results, STYLE),
     }
+    return {name: content for name, content in drawn.items() if content}
 
 
 def is_fresh(stored: bytes, made: bytes) -> bool:

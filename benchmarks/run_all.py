@@ -39,6 +39,8 @@ GUESS = {
     "jdsh": 350,
     "dcmh": 150,
     "kdcmh": 450,
+    "sakdh": 110,
+    "daeh": 55,
     "ucch": 40,
     "ugach": 40,
     "ukd": 70,
@@ -46,6 +48,8 @@ GUESS = {
     "jmgch": 35,
     "pldh": 35,
     "dchmt": 25,
+    "dsph": 20,
+    "ckdh": 20,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

@@ -17,14 +17,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import choice_tables
 import collection_tables
 import database_codes
 import difference_tables
 import encode_tables
 import evaluation_tables
 import family
+import leaderboard
+import monitor_tables
 import pixels
 import plots
+import proxy_tables
 import query_tables
 import reliability
 import search_tables
@@ -50,6 +54,7 @@ DOCUMENTS = (
     "docs/methods.md",
     "docs/protocols.md",
     "docs/confidence.md",
+    "docs/choosing.md",
     "docs/scale.md",
     "docs/pixels.md",
     "docs/service.md",
@@ -63,7 +68,7 @@ RIVALS = ("jdsh", "djsrh", "cca-itq")
 def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     """Every block by its name."""
     made: dict[str, Callable[[], str]] = {
-        "table main": partial(_main_tables, results),
+        "table main": partial(_leaderboard, results),
         "table gain": partial(tables.gain_table, results, "PALL", "kdcmh", RIVALS),
         "table gain P50": partial(tables.gain_table, results, "P50", "kdcmh", RIVALS),
         "table differences": partial(difference_tables.difference_table, results, "PALL"),
@@ -73,6 +78,9 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table prefixes": partial(tables.prefix_table, results, "PALL"),
         "table prefixes P50": partial(tables.prefix_table, results, "P50"),
         "choices": partial(_choices, ROOT / "benchmarks" / "choices" / "settings.json"),
+        "table monitors 16": partial(monitor_tables.monitor_table, results, 16),
+        "table monitors 64": partial(monitor_tables.monitor_table, results, 64),
+        "single choices": choice_tables.single_table,
         "table cost": partial(tables.cost_table, results, 64),
         "table encode": partial(encode_tables.encode_table, ROOT / "benchmarks" / "speed" / "encode.json"),
         "table speed": partial(_speed_table, ROOT / "benchmarks" / "speed" / "train.json"),
@@ -102,7 +110,7 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
         "table durability": collection_tables.durability_table,
         "table confidence of hits": reliability.hits_table,
     }
-    made |= search_tables.blocks() | evaluation_tables.blocks() | family.blocks(results)
+    made |= search_tables.blocks() | evaluation_tables.blocks() | proxy_tables.blocks() | family.blocks(results)
     for preset in ("PALL", "P50"):
         made[f"distance of labels {preset}"] = partial(_label_distance, results, preset)
         for direction in ("mean", "I2T", "T2I"):
@@ -112,7 +120,11 @@ def blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
 
 def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
-    return {f"table fine {preset}": partial(_all_lengths, results, preset, "mean") for preset in ("PALL", "P50")}
+    made: dict[str, Callable[[], str]] = {}
+    for preset in ("PALL", "P50"):
+        made[f"table fine {preset}"] = partial(_all_lengths, results, preset, "mean")
+        made[f"table fine ablations {preset}"] = partial(tables.ablation_table, results, preset, 64)
+    return made
 
 
 def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
@@ -121,9 +133,8 @@ def by_fine_labels(results: list[Result]) -> tuple[list[Result], list[Result]]:
     return [result for result in results if result not in fine], fine
 
 
-def _main_tables(results: list[Result]) -> str:
-    shown = [tables.score_table(results, "PALL", n_bits, labelled=labelled()) for n_bits in (16, 64)]
-    return "\n\n".join(shown) if shown[0] != shown[1] else shown[0]
+def _leaderboard(results: list[Result]) -> str:
+    return leaderboard.leaderboard(results, labelled())
 
 
 def labelled() -> frozenset[str]:
@@ -245,7 +256,12 @@ def stale_files(results: list[Result]) -> Mapping[Path, bytes]:
         after = tables.fill_blocks(before, made)
         if after != before:
             stale[path] = after.encode()
-    for name, drawn in {**plots.plots(results), **reliability.plot(), **search_tables.plots()}.items():
+    for name, drawn in {
+        **plots.plots(results),
+        **reliability.plot(),
+        **search_tables.plots(),
+        **proxy_tables.plot(),
+    }.items():
         path = IMAGES / name
         if not path.is_file() or not plots.is_fresh(path.read_bytes(), drawn):
             stale[path] = drawn

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from milvus import MilvusServer, MilvusServerConfig
 
+from crossbit.cli import main
 from crossbit.errors import DataError, EngineError, MismatchError, SettingsError
 from crossbit.index import milvus
 from crossbit.index.milvus import MilvusIndex
 from crossbit.testing.index import check_hits, check_random_history, index_checks, random_codes
+from source_makers import jsonl, pictures
 
 
 class Server:
@@ -198,3 +203,99 @@ def test_killed_and_come_back_nothing_is_lost(
     index.upsert(codes, ids)  # the whole load again, as after a failure half-way
     assert len(index) == 20_000
     check_hits(index.search(queries, 10), queries, codes, ids, 10)
+
+
+OWN = ("--image-encoder", "own:source_makers:MeanColour", "--text-encoder", "own:source_makers:LetterCounts")
+HALF_WAY = """
+import time
+from crossbit.cli import beside, main
+from crossbit.index.milvus import MilvusIndex
+beside._AT_ONCE = 8
+write = MilvusIndex.upsert
+def half(self, *given, **options):
+    write(self, *given, **options)
+    print("half way", flush=True)
+    time.sleep(600)
+MilvusIndex.upsert = half
+main()
+"""
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in an empty folder: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSBIT_CACHE", str(tmp_path / "cache"))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crossbit", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def test_the_commands_put_items_there_and_find_them(server: Server, command: Run, tmp_path: Path) -> None:
+    def told(*words: str) -> Any:
+        code, out, err = command(*words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    texts = [f"x{'a' * (row % 4)}{'e' * (row % 5)} i{'o' * row}" for row in range(20)]
+    pictures(tmp_path / "data", *(f"{row:02}.png" for row in range(20)))
+    rows = ({"image": f"{row:02}.png", "text": [text], "n": row % 7} for row, text in enumerate(texts))
+    jsonl(tmp_path / "data" / "list.jsonl", *rows)
+    data, address = "data/list.jsonl", server.uri.replace("http", "milvus") + "/shop"
+    for name, bits in (("h", "32"), ("other", "24")):
+        fitted = ("fit", data, "--method", "random-projection", "--bits", bits, "--out", f"{name}.safetensors", *OWN)
+        assert command(*fitted)[0] == 0
+    told("index", "h.safetensors", data, *OWN)
+    ask = ("search", address, "--hasher", "h.safetensors", *OWN)
+    code, _, err = command(*ask, "xa")
+    assert (code, "There are no codes called shop_image at http://127.0.0.1" in err) == (1, True)
+
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HALF_WAY, "index", "h.safetensors", data, "--to", address, *OWN],
+        stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    ) as killed:  # fmt: skip
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "half way\n"
+        killed.kill()
+    for _ in range(2):  # the same command completes it, and once more changes nothing
+        sent = told("index", "h.safetensors", data, "--to", address, *OWN)
+        assert (sent["n_image"], sent["n_text"]) == (20, 20)
+    for words in ((texts[3],), ("--image", "data/05.png"), (texts[3], "--among", "text"), (texts[3], "-k", "50")):
+        there, here = told(*ask, *words)["hits"], told("search", "collection", *words, *OWN)["hits"]
+        assert [hit["distance"] for hit in there] == [hit["distance"] for hit in here]
+        captions = {
+            hit["id"]: hit["caption"] for hit in told("search", "collection", texts[3], "-k", "50", *OWN)["hits"]
+        }
+        assert all(captions[hit["id"]] == hit["caption"] for hit in there)
+    for where in ("n = 3 OR n > 5", "caption LIKE '%ooo' AND NOT n IN (1, 2)", "n > 100"):
+        words = (texts[3], "-k", "6", "--where", where)
+        there, here = told(*ask, *words)["hits"], told("search", "collection", *words, *OWN)["hits"]
+        assert [hit["distance"] for hit in there] == [hit["distance"] for hit in here]
+    near = told(*ask, texts[3], "-k", "50", "--max-distance", "9")["hits"]
+    assert [hit["distance"] for hit in near] == [d for d in sorted(hit["distance"] for hit in near) if d <= 9]
+    wrong = (
+        (("search", address, "xa", "--hasher", "other.safetensors", *OWN), "holds 32-bit codes of the hasher"),
+        ((*ask, "xa", "--where", "n >"), "filter"),
+        ((*ask, "xa", "--min-confidence", "0.5"), "are for collections"),
+        ((*ask, "--item", "1"), "words or a picture"),
+        (("search", address, "xa", *OWN), "--hasher FILE"),
+        (("search", address.replace("19530", "1"), "xa", "--hasher", "h.safetensors", *OWN), "Milvus at http://127.0.0.1:1"),
+        (("index", "h.safetensors", data, "--to", "milvus://nowhere", *OWN), "milvus://host:port/name"),
+        (("index", "other.safetensors", data, "--to", address, *OWN), "Use its own hasher, or another name"),
+        (("index", "h.safetensors", data, "--to", address, "--engine", "ivf", *OWN), "--engine is for a collection"),
+    )  # fmt: skip
+    for words, message in wrong:
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (1, "", 1), err
+        assert message in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +115,8 @@ def test_the_next_command_repeats_how_data_is_read(run: Run, tmp_path: Path) -> 
     code, out, _ = run("fit", *typed, *OWN, "--method", "cca-itq", "--bits", "8", "--captions", "first")
     assert code == 0
     options = "--image-column where --text-column what --image-folder data --captions first"
-    assert f"index hasher.safetensors list.csv {options} --out collection" in out
+    encoders = " ".join(OWN)
+    assert f"index hasher.safetensors list.csv {options} {encoders} --out collection" in out
     assert "Left out: 1, the first: 99.png: not a picture" in out
     assert "(all in hasher.skipped.jsonl)" in out
 
@@ -141,7 +143,9 @@ def test_items_without_a_partner_are_indexed(run: Run, tmp_path: Path) -> None:
 def test_a_collection_of_encoders_of_ones_own_is_asked_with_them_named(run: Run, tmp_path: Path) -> None:
     typed = made("csv", tmp_path)
     assert run("fit", *typed, *OWN, "--method", "cca-itq", "--bits", "8")[0] == 0
-    assert run("index", "hasher.safetensors", *typed, *OWN)[0] == 0
+    code, out, _ = run("index", "hasher.safetensors", *typed, *OWN)
+    assert code == 0
+    assert re.search(r'search collection ".*" --text-encoder own:source_makers:LetterCounts$', out, flags=re.MULTILINE)
     by_item = json.loads(run("search", "collection", "--item", "03.png", "--among", "image", "--json")[1])["hits"]
     for query in ((WORDS[3],), ("--image", "data/03.png", "--among", "image")):
         code, out, err = run("search", "collection", *query, *OWN, "--json")
@@ -166,8 +170,8 @@ def test_info_and_calibrate_read_columns_as_fit_does(run: Run, tmp_path: Path) -
     assert run("fit", *typed, *OWN, "--method", "cca-itq", "--bits", "8")[0] == 0
     code, _, err = run("calibrate", "hasher.safetensors", *typed, *OWN, "--all")
     assert (code, "14 pairs" in err) == (1, True), err  # read as it should be, and too few
-    code, _, err = run("evaluate", "hasher.safetensors", *typed, *OWN)
-    assert (code, "labels" in err) == (1, True), err
+    code, out, err = run("evaluate", "hasher.safetensors", *typed, *OWN)
+    assert (code, "By pairs, not labels: 1 query pictures and 1 captions" in out) == (0, True), err
 
 
 def test_a_vocabulary_fitted_on_one_source_indexes_another(run: Run, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +83,22 @@ def test_the_same_command_goes_on_and_a_person_reads_a_table(run: Run) -> None:
     assert "cca-itq, 4 fits, the best by together of held-out pairs" in out
     assert "as they were" in out
     assert "Next:  crossbit fit data.npz" in out
+
+
+def test_a_killed_search_ends_as_if_it_had_not_been(run: Run) -> None:
+    study, whole = Path("found/study.json"), Path("whole/study.json")
+    own = [sys.executable, "-c", "from crossbit.cli import main; main()"]
+    command = [*own, *COMMAND, "--trials", "1000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and (not study.is_file() or len(read_study(study).trials) < 3):
+            time.sleep(0.05)
+        process.kill()
+    done = len(read_study(study).trials)
+    for out in ("found", "whole"):
+        assert run(*COMMAND, "--out", out, "--trials", str(done + 1))[0] == 0
+    found, expected = ([{**one.to_json(), "seconds": 0} for one in read_study(path).trials] for path in (study, whole))
+    assert len(found) == done + 2
+    assert found == expected
 
 
 def test_other_labels_or_none_give_the_same_study(run: Run) -> None:

@@ -11,8 +11,10 @@ import torch
 
 from crossbit.errors import LabelError, SettingsError
 from crossbit.methods.dchmt import DCHMT, DCHMTObjective
+from crossbit.methods.dsph import DSPH, DSPHObjective, proxy_margin
 from crossbit.pairs import PairedFeatures
 from crossbit.training import Batch
+from objective_oracles import cosine
 
 N_BITS, N = 6, 9
 
@@ -99,6 +101,84 @@ def test_equal_codes_of_unlike_pairs_leave_the_gradient_finite() -> None:
     assert torch.isfinite(real.grad).all()
 
 
+def to_proxies(codes: Any, proxies: Any, labels: Any, margin: float) -> float:
+    own, others = [], []
+    for h, has in zip(codes.tolist(), labels.tolist(), strict=True):
+        for p, one in zip(proxies.tolist(), has, strict=True):
+            found = cosine(h, p)
+            (own if one else others).append(1 - found if one else max(found - margin, 0))
+    return sum(own) / len(own) + sum(others) / len(others)
+
+
+def test_dsph_is_its_terms(generator: np.random.Generator) -> None:
+    """Pairs 0, 1 and 3 of the batch have two labels; 0 shares none with the others, pair 8 has no label at all."""
+    pairs = pairs_of(generator)
+    labels = np.array(pairs.labels)
+    rows = np.array([6, 1, 8, 3, 0])
+    labels = np.hstack([labels, np.zeros((N, 2), bool)])
+    labels[rows] = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 1]], bool)
+    pairs = PairedFeatures(pairs.image, pairs.text, labels)
+    with torch.random.fork_rng():
+        objective = DSPHObjective(DSPH(n_bits=N_BITS, margin=0.1, apart=0.7), torch.tensor(labels).double()).double()
+    batch = batch_of(generator, pairs)
+    chosen = [(i, j) for i in (0, 1, 3) for j in (0, 1, 3) if not (labels[rows[i]] & labels[rows[j]]).any()]
+    assert chosen == [(0, 1), (0, 3), (1, 0), (3, 0)]
+    image, text = batch.image_code, batch.text_code
+    apart = sum(
+        sum(max(cosine(first[i].tolist(), second[j].tolist()) - 0.1, 0) for i, j in chosen) / len(chosen)
+        for first, second in ((image, image), (text, text), (image, text))
+    )
+    assert apart > 0
+    own = torch.tensor(labels[rows])
+    assert numbers(objective(batch)) == pytest.approx(
+        {
+            "image": to_proxies(image, objective.proxies, own, 0.1),
+            "text": to_proxies(text, objective.proxies, own, 0.1),
+            "apart": 0.7 * apart,
+        }
+    )
+
+
+def test_pairs_of_one_label_are_held_by_proxies_alone(generator: np.random.Generator) -> None:
+    labels = torch.eye(3, dtype=torch.float64).repeat(3, 1)
+    with torch.random.fork_rng():
+        objective = DSPHObjective(DSPH(n_bits=N_BITS), labels).double()
+    assert float(objective(batch_of(generator, pairs_of(generator)))["apart"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("n_bits", "margins"),
+    [
+        (16, [0, 0.25, 0.375, 0.5]),
+        (32, [0, 0.125, 0.1875, 0.25]),
+        (64, [0, 0, 0.09375, 0.125]),
+        (128, [0, 0, 0, 0.0625]),
+    ],
+)
+def test_the_margin_is_that_of_the_best_known_codes(n_bits: int, margins: list[float]) -> None:
+    """For 24, 80, 255 and 291 labels, as the authors' table has it."""
+    assert [proxy_margin(n_bits, labels) for labels in (24, 80, 255, 291)] == margins
+
+
+def test_other_margins_are_griesmers() -> None:
+    """[7, 4, 3] is the Hamming code, which meets the bound."""
+    assert proxy_margin(7, 16) == pytest.approx(1 - 2 * 3 / 7)
+    assert proxy_margin(8, 600) == 0.75  # more labels than words: the distance is taken as 1
+    assert proxy_margin(10, 1) == proxy_margin(10, 3) == 0
+
+
+def test_proxies_learn_at_their_own_rate(generator: np.random.Generator) -> None:
+    pairs = pairs_of(generator)
+    method = DSPH(n_bits=N_BITS, hidden=5)
+    with torch.random.fork_rng():
+        image, text = method.networks(pairs)
+        objective = method.objective(pairs)
+    networks, proxies = method.optimiser(image, text, objective).param_groups
+    assert (networks["lr"], networks["weight_decay"]) == (1e-3, 0.2)
+    assert (proxies["lr"], proxies["weight_decay"]) == (0.02, 5e-4)
+    assert [tuple(p.shape) for p in proxies["params"]] == [(3, N_BITS)]
+
+
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     method = DCHMT(warm_up_share=0.1)
     assert method.rate_factor(0.05) == pytest.approx(0.5)
@@ -122,7 +202,7 @@ def test_gradients_are_cut(generator: np.random.Generator) -> None:
     assert math.sqrt(sum(float(g.square().sum()) for g in gradients)) == pytest.approx(1e-3, rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", [DCHMT])
+@pytest.mark.parametrize("kind", [DCHMT, DSPH])
 @pytest.mark.parametrize(
     ("wrong", "value"),
     [("batch_size", 1), ("dropout", 1.0), ("input_dropout", -0.1), ("largest_gradient", 0.0), ("hidden", 0)],
@@ -132,13 +212,15 @@ def test_wrong_settings_are_refused(kind: Any, wrong: str, value: float) -> None
         kind(**{wrong: value})
 
 
-@pytest.mark.parametrize(("kind", "wrong", "value"), [(DCHMT, "head_units", 0), (DCHMT, "theta_share", 1.5)])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "value"), [(DCHMT, "head_units", 0), (DCHMT, "theta_share", 1.5), (DSPH, "margin", 2)]
+)
 def test_wrong_own_settings_are_refused(kind: Any, wrong: str, value: float) -> None:
     with pytest.raises(SettingsError, match=wrong):
         kind(**{wrong: value})
 
 
-@pytest.mark.parametrize("kind", [DCHMT])
+@pytest.mark.parametrize("kind", [DCHMT, DSPH])
 def test_missing_labels_are_an_error(generator: np.random.Generator, kind: Any) -> None:
     pairs = pairs_of(generator).without_labels()
     with pytest.raises(LabelError, match="labels"):

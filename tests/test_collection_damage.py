@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_kills_at_random_moments_lose_nothing() -> None:
-    words = [sys.executable, str(ROOT / "benchmarks" / "durability.py"), "--kills", "40", "--seed", "7", "--out", "-"]
+    words = [sys.executable, str(ROOT / "benchmarks" / "durability.py"), "--kills", "15", "--seed", "7", "--out", "-"]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert json.loads(ran.stdout)["lost"] == 0

@@ -38,7 +38,9 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "dgcpn": {"epochs": 25, "hidden": 128},
     "cirh": {"epochs": 40, "hidden": 256, "hidden_text": 256, "batch_size": 64, "learning_rate": 1e-3},
     "agch": {"epochs": 30, "hidden": 256, "graph_hidden": (64, 32)},
+    "daeh": {"epochs": 20, "hidden": 256},
     "kdcmh": {"epochs": 15, "hidden": 128},
+    "sakdh": {"epochs": 15, "hidden": 128},
     "ugach": {"epochs": 12, "pretraining": 8, "hidden": 64, "learning_rate": 0.05, "batch_size": 32},
     "ukd": {"epochs": 40, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
     "duch": {"epochs": 15, "hidden": 128, "batch_size": 32, "learning_rate": 1e-3},
@@ -54,12 +56,16 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "dadh": {"epochs": 15, "widths": (128, 64), "batch_size": 32, "learning_rate": 1e-3},
     "dmfh": {"epochs": 30, "image_widths": (64, 32), "text_widths": (64, 32), "scale": 32, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
+    "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
+    "dsph": {"epochs": 15, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
+    "ckdh": {"epochs": 12, "teacher_epochs": 8, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
 }
 """Settings with which each method learns the planted world in a second or so."""
 
 QUICK_TEACHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "kdcmh": ("jdsh", {"n_bits": 64, "epochs": 10, "hidden": 128}),
+    "sakdh": ("dsah", {"n_bits": 64, "epochs": 10, "hidden": 128}),
     "ukd": ("ugach", {"n_bits": 64, "epochs": 7, "pretraining": 6, "hidden": 64, "learning_rate": 0.05}),
 }
 """The same for the teachers of methods that have one; made when needed, so that tests can be listed without torch."""

@@ -27,7 +27,7 @@ from crossbit.experiment import state as state_module
 from crossbit.experiment.plan import build_method
 from crossbit.experiment.references import REFERENCES
 from crossbit.experiment.state import source_digest
-from crossbit.methods import METHODS
+from crossbit.methods import METHODS, load_method
 from crossbit.testing import planted_pairs
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "benchmarks" / "experiments"
@@ -73,11 +73,21 @@ def test_every_method_has_an_experiment_on_every_data_set(method: str) -> None:
     assert found - {"fashion6k-fine"} == set(DATA)
 
 
+# Measured at 16 and 64 bits so far; take each out when its other lengths are there.
+YOUNG = {("sakdh", "fashion6k"), ("sakdh", "openclipart5k")}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_plan_has_every_code_length(method: str) -> None:
     for experiment in read_experiments(EXPERIMENTS):
-        if experiment.method == method and not experiment.ablation and not experiment.data.endswith("-fine"):
-            assert sorted(experiment.plan) == [16, 32, 64, 128]
+        if experiment.method != method or experiment.ablation or experiment.data.endswith("-fine"):
+            continue
+        if (method, experiment.data) in YOUNG:
+            assert {16, 64} <= set(experiment.plan)
+            continue
+        # The younger methods with labels were measured at every length on fashion6k alone.
+        everywhere = experiment.data == "fashion6k" or not load_method(method).supervised
+        assert sorted(experiment.plan) in ([[16, 32, 64, 128]] if everywhere else [[16, 32, 64, 128], [64]])
 
 
 def test_a_file_becomes_its_jobs(tmp_path: Path) -> None:

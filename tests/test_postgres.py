@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossbit.errors import DataError, EngineError, MismatchError, MissingExtraError
+from crossbit.errors import DataError, EngineError, MismatchError, MissingExtraError, SettingsError
 from crossbit.testing.index import check_hits, index_checks, random_codes
 
 NOBODY = 65534  # PostgreSQL does not run as root
@@ -215,7 +215,7 @@ def test_items_are_put_there_and_found_there(server, tmp_path, monkeypatch, capf
     """crossbit index --to and crossbit search with the engine's address; doing it twice changes nothing."""
     from crossbit import Hasher
     from crossbit.cli import main
-    from crossbit.cli.beside import found_there
+    from crossbit.cli.beside import Sought, found_there
     from crossbit.index.engines import open_engine
 
     def run(*words):
@@ -241,11 +241,21 @@ def test_items_are_put_there_and_found_there(server, tmp_path, monkeypatch, capf
     index = open_engine(address, "image", 16, hasher.fingerprint())
     assert len(index) == n
     query = hasher.encode_texts(arrays["text"][33:34])
-    hits = found_there(address, hasher, query, 5, "image")
+    hits = found_there(address, hasher, query, Sought(5, "image")).hits
     distances = (query.bits() != hasher.encode_images(arrays["image"]).bits()).sum(axis=1)
     assert [hit["distance"] for hit in hits] == np.sort(distances)[:5].tolist()
     assert all(distances[int(hit["id"])] == hit["distance"] for hit in hits)
     assert hits[0]["caption"] == f"thing {hits[0]['id']}"
+    some = found_there(address, hasher, query, Sought(2, "image", "caption LIKE '%7' OR id = '33'"))
+    wanted = [row for row in np.lexsort((np.arange(n), distances)) if row % 10 == 7 or row == 33]
+    assert some.complete
+    assert [hit["distance"] for hit in some.hits] == distances[wanted[:2]].tolist()
+    near = found_there(address, hasher, query, Sought(90, "image", max_distance=3)).hits
+    assert len(near) == (distances <= 3).sum()
+    with pytest.raises(SettingsError, match=r"which is no column; there are caption, id\."):
+        found_there(address, hasher, query, Sought(5, "image", "year > 3"))
+    with pytest.raises(SettingsError, match="There are no codes called typo_image at postgresql"):
+        found_there(address.replace("/shop", "/typo"), hasher, query, Sought(5, "image"))
     code, _, err = run("search", address, "a thing")
     assert code == 1
     assert "--hasher FILE" in err

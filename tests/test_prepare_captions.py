@@ -45,6 +45,24 @@ def test_coco_is_read_as_its_site_ships_it(tmp_path: Path) -> None:
     assert prepare_benchmark(COCO, tmp_path / "older", tmp_path / "out14", record=older).n == written.n
 
 
+def test_every_count_says_how_it_is_known(tmp_path: Path) -> None:
+    record = replace(makers.coco(tmp_path / "raw", year="2014"), evidence={"photos": "page"}, recalled=("categories",))
+    written = prepare_benchmark(COCO, tmp_path / "raw", tmp_path / "out", record=record)
+    known = {count.what: count.evidence for count in written.counts}
+    assert (known["photos"], known["categories"], known["label ones"]) == ("page", "recalled", "code")
+    assert known["labelled photos of train2014"] == ""  # counted, with no record to stand beside
+    stored = json.loads((tmp_path / "out" / "prepared.json").read_text())["counts"]
+    assert stored["photos"]["evidence"] == "page"
+    assert "evidence" not in stored["labelled photos of train2014"]
+    wrong = replace(record, where_noted={"labelled photos of train2014": 82_081, "labelled photos of train2017": 1})
+    with pytest.raises(CountsError, match=r"labelled photos of train2014: expected 82,081, found \d+\. Restore"):
+        prepare_benchmark(COCO, tmp_path / "raw", tmp_path / "other", record=wrong)
+    for benchmark in (FLICKR30K, COCO_KARPATHY):
+        for own in benchmark.records.values():
+            sizes = [what for what in own.counts if what not in ("photos", "pictures") or benchmark is FLICKR30K]
+            assert {own.evidence_of(what) for what in sizes} == {"recalled"}
+
+
 def test_a_damaged_annotation_file_is_named(tmp_path: Path) -> None:
     record = makers.coco(tmp_path / "raw")
     path = tmp_path / "raw" / "annotations" / "instances_val2017.json"

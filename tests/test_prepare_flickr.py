@@ -107,7 +107,7 @@ def test_a_count_that_differs_is_named_and_can_be_allowed(tmp_path: Path) -> Non
     allowed = ["pictures", "label ones", "pairs"]
     written = prepare_benchmark(MIRFLICKR, tmp_path / "raw", tmp_path / "out", record=record, allow_counts=allowed)
     kept = json.loads((tmp_path / "out" / "prepared.json").read_text())["counts"]
-    assert kept["pictures"] == {"expected": 40, "found": 39, "allowed_to_differ": True}
+    assert kept["pictures"] == {"expected": 40, "found": 39, "allowed_to_differ": True, "evidence": "code"}
     assert "allowed_to_differ" not in kept["photos"]
     data = read_prepared(tmp_path / "out", text_encoder="bag-of-words", image_encoder=MeanColour())
     if written.missing_pictures:  # photo 7 is a pair
@@ -218,7 +218,7 @@ def test_the_command_prepares_and_the_others_take_it(
     with pytest.raises(CountsError):
         app(prepare, standalone_mode=False)
     told = json.loads(run([*prepare, "--allow-counts", "all", "--json"], monkeypatch, capsys))
-    assert told["counts"]["photos"] == {"expected": 25_000, "found": 60, "differs": True}
+    assert told["counts"]["photos"] == {"expected": 25_000, "found": 60, "differs": True, "evidence": "page"}
     assert list(told["splits"]) == ["drawn"]
     n = told["pairs"]
     np.save(tmp_path / "mir" / "image.npy", np.random.default_rng(0).normal(size=(n, 6)).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from crossbit.encoders import Encoder, load_image_encoder, load_text_encoder
 from crossbit.errors import MismatchError
 from crossbit.hasher import Hasher, HashFunction, Layer
 from crossbit.queries import Queries, export_queries
+from crossbit.testing import run_without_torch
 from hub_models import OPEN_CLIP, PICTURES, TEXTS, TIMM, save_open_clip, save_timm, soft_picture
 
 N_BITS = 20
@@ -34,6 +36,27 @@ def function_for(features: np.ndarray, seed: int) -> HashFunction:
     return HashFunction((Layer(weight, -features.mean(axis=0) @ weight, "linear"),))
 
 
+ALONE = """
+import json, sys
+from pathlib import Path
+from crossbit.queries import Queries
+side, *items = json.loads(Path("items.json").read_text())
+given = [Path(item) for item in items] if side == "image" else items
+print(json.dumps(Queries.open("query").encoder(side).encode(given).features.tolist()))
+assert not {"torch", "transformers", "sentence_transformers", "timm", "open_clip"} & set(sys.modules)
+"""
+
+
+def alone(folder: Path, side: str, items: Sequence[Any]) -> np.ndarray:
+    """Features by the export, from a process that has no torch."""
+    if side == "image":
+        for number, content in enumerate(items):
+            (folder / f"{number}.png").write_bytes(content)
+        items = [f"{number}.png" for number in range(len(items))]
+    (folder / "items.json").write_text(json.dumps([side, *items]))
+    return np.array(json.loads(run_without_torch(f"import os; os.chdir({str(folder)!r})\n{ALONE}", [])), np.float32)
+
+
 def check(folder: Path, image: Encoder | None, text: Encoder | None) -> None:
     """Export, and compare features and codes on more than what an export compares itself."""
     pytest.importorskip("onnxscript")
@@ -50,6 +73,7 @@ def check(folder: Path, image: Encoder | None, text: Encoder | None) -> None:
     for side in named:
         ours = queries.encoder(side).encode(items[side]).features
         np.testing.assert_allclose(ours, theirs[side], atol=1e-4)
+        np.testing.assert_array_equal(alone(folder, side, items[side]), ours)
         agreed = Codes.from_real(functions[side](ours)).bits() == Codes.from_real(functions[side](theirs[side])).bits()
         assert agreed.mean() >= 0.999
         assert exported.manifest.sides[side].agreement["bits_by_graph"] >= 0.99

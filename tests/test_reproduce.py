@@ -103,6 +103,7 @@ def test_data_that_is_absent_is_said_with_what_to_prepare(
     assert "https://press.liacs.nl/mirflickr/" in err
     assert "crossbit data prepare mirflickr25k --variant tags --from DOWNLOADS --out" in err
     assert "no elsewhere.npz and no prepared folder" in how_to_get("elsewhere", tmp_path)
+    assert "takes the split that it ships)" in how_to_get("flickr30k-karpathy", tmp_path)
     with pytest.raises(DataError, match="its split clip"):
         experiment_data("nus-wide-tc21-clip", tmp_path)
 

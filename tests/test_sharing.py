@@ -135,6 +135,16 @@ def test_the_card_of_a_hasher_that_says_little(tmp_path: Path) -> None:
         assert part in card
 
 
+def test_the_card_says_where_the_licence_of_a_hub_model_stands() -> None:
+    bound = hasher_of().with_encoders(
+        image="hub:timm/timm/resnet18.a1_in1k#image-0-0", text="hub:sentence-transformers/tiny#text-0"
+    )
+    card = model_card(bound, CardNotes(), "me/hub", [])
+    assert "| timm/resnet18.a1_in1k, a model that the package timm loads |" in card
+    assert "the one that https://huggingface.co/timm/resnet18.a1_in1k names" in card
+    assert "tiny, a model that the package sentence-transformers loads | the one that the model's page or files" in card
+
+
 def test_the_huggingface_library_reads_the_card(tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from crossbit.errors import DataError, LabelError, SettingsError
 from crossbit.hasher import Hasher
 from crossbit.pairs import PairedFeatures, some
 from crossbit.progress import Progress, silent
+
+ANNOUNCED_ABOVE = 20_000
+"""Pairs beyond which tables of n x n are announced before they are made."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,12 @@ class Method(ABC):
         nothing about the other one and are left out; how many is noted in the report. checkpoint: a folder in which
         long training leaves its last finished epoch, to go on from after a kill; it is emptied at the end.
 
+        The report of the hasher notes monitors of collapse on the training pairs
+        (`crossbit.evaluation.training_monitors`).
+
+        A UserWarning tells, before the work starts, the GiB that tables of all couples of more than 20,000 pairs will
+        take, and how to do without (see `whole_table`).
+
         Raises LabelError where a supervised method gets no labels, DataError where there is nothing to learn from:
         fewer than two usable pairs, or a modality whose rows are all the same.
         """
@@ -84,11 +95,21 @@ class Method(ABC):
                 raise DataError(
                     f"All {side} features are the same, so nothing can be learned from them; check the encoder."
                 )
+        announce(self, len(usable))
         hasher = self._fit(usable, progress, checkpoint)
-        report = {**hasher.report, "pairs": len(usable)}
+        # As it is needed: what only reads methods or hashers need not load all of evaluation.
+        monitors = importlib.import_module("crossbit.evaluation.training_monitors")
+        report = {**hasher.report, "pairs": len(usable), "monitors": monitors.training_monitors(hasher, usable)}
         if empty.size:
             report["left_out"] = f"{empty.size} pairs with an all-zero modality: {some(empty)}"
         return dataclasses.replace(hasher, method=self.name, settings=self.settings(), report=report)
+
+    def whole_table(self, n: int) -> tuple[int, str]:
+        """About how many bytes tables of n x n take while learning from n pairs, and a sentence on how to do without.
+
+        0 and "" for a method that holds none. What stands here is only told, so a change of it dates no stored result.
+        """
+        return 0, ""
 
     @abstractmethod
     def _fit(self, pairs: PairedFeatures, progress: Progress, checkpoint: Path | None) -> Hasher:
@@ -109,6 +130,16 @@ class Method(ABC):
         if unknown:
             raise SettingsError(f"{self.name} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
         return dataclasses.replace(self, **settings)
+
+
+def announce(method: Method, n: int) -> None:
+    """Warn of tables of n x n above 20,000 pairs, with their size in GiB and the way around them."""
+    size, way_out = method.whole_table(n)
+    if n > ANNOUNCED_ABOVE and size:
+        told = (
+            f"{method.name} holds tables of all couples of {n:,} pairs, which will take about {size / 2**30:.1f} GiB."
+        )
+        warnings.warn(f"{told} {way_out}", stacklevel=3)
 
 
 def check_number(name: str, value: object) -> None:

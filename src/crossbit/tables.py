@@ -51,14 +51,20 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 
 def score_table(
-    results: Sequence[Result], preset: str, n_bits: int, direction: str = "mean", labelled: Collection[str] = ()
+    results: Sequence[Result],
+    preset: str,
+    n_bits: int,
+    direction: str = "mean",
+    labelled: Collection[str] = (),
+    *,
+    notes: bool = True,
 ) -> str:
     """One protocol, one code length: a row a method, a column a data set, the mean over seeds and its spread.
 
     Rows without a code length (references) stand in every table; ablations in none. direction: "mean", "I2T" or
-    "T2I". labelled: methods that learn with labels; they stand apart, below the others. The last row prints the
-    protocol's id, which holds all of its rules and the split. Raises MismatchError when the results of one column were
-    not all scored under one id.
+    "T2I". labelled: methods that learn with labels; they stand apart, below the others. notes: whether the
+    sentences of the experiment files follow. The last row prints the protocol's id, which holds all of its rules and
+    the split. Raises MismatchError when the results of one column were not all scored under one id.
     """
     shown = [r for r in results if r.n_bits in (0, n_bits) and "@" not in r.row and preset in r.scores]
     if not any(result.n_bits == n_bits for result in shown):
@@ -73,8 +79,10 @@ def score_table(
     if first := next((place for place, row in enumerate(rows) if row[0] in labelled), 0):
         rows.insert(first, ["*with labels:*", *("" for _ in columns)])
     table = markdown([f"{n_bits} bits", *columns], [*rows, ["protocol id", *(f"`{ids[data]}`" for data in columns)]])
-    notes = sorted({(r.row, str(r.details["note"])) for r in shown if r.details.get("note")})
-    return "\n".join([table, *(f"\n- `{row}`: {note}" for row, note in notes)])
+    if not notes:
+        return table
+    told = sorted({(r.row, str(r.details["note"])) for r in shown if r.details.get("note")})
+    return "\n".join([table, *(f"\n- `{row}`: {note}" for row, note in told)])
 
 
 def label_distance(results: Sequence[Result], preset: str, n_bits: int, labelled: Collection[str]) -> str:

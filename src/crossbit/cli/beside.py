@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import numpy as np
 from crossbit.cli.console import show, show_json, show_table
 from crossbit.cli.queries import NOBODY, Named, encode_picture, encode_words
 from crossbit.codes import Codes
+from crossbit.collection.fulfilling import fulfilling
 from crossbit.datasets import CodedItems
 from crossbit.errors import SettingsError
 from crossbit.hasher import Hasher
 from crossbit.index.beside import parts_of, without_password
-from crossbit.index.engines import numbers_of, open_engine
+from crossbit.index.engines import EngineIndex, numbers_of, open_engine
+from crossbit.index.protocol import Hits
 from crossbit.pairs import Rows
 from crossbit.progress import Progress, Step
 
 _AT_ONCE = 20_000  # items sent between two steps of the progress
 _LONGEST = 2000  # signs of a caption that are kept
+_MOST_LOOKED_AT = 16_384  # nearest items that a condition is tried on: Milvus gives no more
 MODALITIES = ("image", "text")
 STAYS_THERE = "What was sent to the engine stays there; the same command again completes it."
 
@@ -61,56 +65,92 @@ def _columns(items: CodedItems, rows: Rows) -> dict[str, Sequence[Any]]:
     return {name: [values[row] for row in rows] for name, values in {**items.metadata, **own}.items()}
 
 
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for in an engine. among: image or text; None for the other kind than the query's."""
+
+    k: int
+    among: str | None = None
+    where: str | None = None
+    max_distance: int | None = None
+
+
+@dataclass(frozen=True)
+class FoundThere:
+    """Hits as plain values, nearest first. complete: False where the condition was tried on the nearest items alone, as
+    many as are looked at, and there may be more hits among the others."""
+
+    hits: list[dict[str, Any]]
+    complete: bool = True
+
+
 def search_there(
     address: str,
     hasher_file: Path | None,
     words: str | None,
     image: Path | None,
-    k: int,
-    among: str | None,
+    sought: Sought,
     named: Named = NOBODY,
-) -> list[dict[str, Any]]:
-    """The hits of a query in an engine, as plain values, nearest first.
+) -> FoundThere:
+    """The hits of a query in an engine.
 
     Raises SettingsError without a hasher file, which is what encodes the query, or for a side that is not there.
     """
     if hasher_file is None:
         raise SettingsError("An engine holds no hasher: say which one encodes the query (--hasher FILE).")
-    if among not in (None, *MODALITIES):
-        raise SettingsError(f"--among is image or text; got {among!r}.")
+    if sought.among not in (None, *MODALITIES):
+        raise SettingsError(f"--among is image or text; got {sought.among!r}.")
     hasher = Hasher.load(hasher_file)
     if words is not None:
-        query, among = encode_words(hasher, words, named=named), among or "image"
+        query, among = encode_words(hasher, words, named=named), sought.among or "image"
     elif image is not None:
-        query, among = encode_picture(hasher, image, named=named), among or "text"
+        query, among = encode_picture(hasher, image, named=named), sought.among or "text"
     else:
         raise SettingsError("An engine is asked with words or a picture (--image FILE).")
-    return found_there(address, hasher, query, k, among)
+    return found_there(address, hasher, query, replace(sought, among=among))
 
 
-def found_there(address: str, hasher: Hasher, query: Codes, k: int, among: str) -> list[dict[str, Any]]:
-    """The k hits nearest to one code."""
-    index = open_engine(address, among, hasher.n_bits, hasher.fingerprint())
+def found_there(address: str, hasher: Hasher, query: Codes, sought: Sought) -> FoundThere:
+    """The hits nearest to one code. A condition is tried on what the engine finds, of which more and more is asked for:
+    so it means what it means in a collection, whatever the engine's own language."""
+    index = open_engine(address, sought.among or "image", hasher.n_bits, hasher.fingerprint(), make=False)
+    limit = sought.k if sought.where is None else min(4 * sought.k + 64, _MOST_LOOKED_AT)
     try:
-        hits = index.search(query, k)
-        about = index.metadata(hits.ids[0])
+        while True:
+            found = index.search(query, limit)
+            rows = _rows(index, found, sought.max_distance)
+            hits = rows if sought.where is None else fulfilling(rows, sought.where)
+            last = found.ids.shape[1] < limit or len(rows) < found.ids.shape[1]
+            if last or sought.where is None or len(hits) >= sought.k or limit >= _MOST_LOOKED_AT:
+                complete = last or sought.where is None or len(hits) >= sought.k
+                break
+            limit = min(4 * limit, _MOST_LOOKED_AT)
     finally:
         index.close()
-    return [
-        {
-            "rank": rank,
-            "id": about.get(int(number), {}).get("item_id", ""),
-            "distance": int(distance),
-            "caption": about.get(int(number), {}).get("item_caption", ""),
-        }
-        for rank, (number, distance) in enumerate(zip(hits.ids[0], hits.distances[0], strict=True), 1)
-    ]
+    return FoundThere([{"rank": rank, **hit} for rank, hit in enumerate(hits[: sought.k], 1)], complete)
 
 
-def show_there(hits: list[dict[str, Any]], *, as_json: bool) -> None:
+def _rows(index: EngineIndex, found: Hits, max_distance: int | None) -> list[dict[str, Any]]:
+    """Hits with what stands beside their codes, up to a distance."""
+    near = found.distances[0] <= (np.iinfo(np.int32).max if max_distance is None else max_distance)
+    ids, distances = found.ids[0][near], found.distances[0][near]
+    about = index.metadata(ids) if len(ids) else {}
+    rows = []
+    for number, distance in zip(ids.tolist(), distances.tolist(), strict=True):
+        told = dict(about.get(number, {}))
+        name, caption = told.pop("item_id", ""), told.pop("item_caption", "")
+        rows.append({"id": name, "distance": distance, "caption": caption, "metadata": told})
+    return rows
+
+
+def show_there(found: FoundThere, *, as_json: bool) -> None:
     """Show hits of an engine."""
     if as_json:
-        show_json({"hits": hits})
+        show_json({"hits": found.hits, "complete": found.complete})
         return
-    rows = [[str(hit["distance"]), str(hit["id"]), str(hit["caption"])] for hit in hits]
+    rows = [[str(hit["distance"]), str(hit["id"]), str(hit["caption"])] for hit in found.hits]
     show_table("", ["bits", "id", "caption"], rows, right=["bits"])
+    if not found.complete:
+        show(
+            f"The condition was tried on the {_MOST_LOOKED_AT:,} nearest items; there may be more hits among the rest."
+        )

@@ -24,6 +24,7 @@ from crossbit.cli.options import (
 )
 from crossbit.cli.pixels import BackboneName, FromPixelsOption, fit_from_pixels, pixel_learner
 from crossbit.cli.places import check_file_place, check_folder_place, own_command
+from crossbit.cli.queries import Named
 from crossbit.cli.reading import EVERYTHING, reading_words, reads_source
 from crossbit.cli.settings import method_with
 from crossbit.datasets import Dataset, Reading
@@ -81,7 +82,7 @@ def fit(
     if checkpoint is not None:
         check_folder_place(checkpoint, "--checkpoint")
     learner = method_with(method, settings or (), n_bits=bits, seed=seed)
-    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder)
+    pixels = pixel_learner(from_pixels, learner, backbone, image_encoder, settings or ())
     with when_stopped(_kept(out, checkpoint)), progress_shown() as progress:
         painter = pixels.start() if pixels else image_encoder
         encoders: Encoders = {"text_encoder": text_encoder, "image_encoder": painter}
@@ -112,7 +113,8 @@ def fit(
     if as_json:
         show_json(result)
         return
-    _show_fitted(out, f"{shlex.quote(data)}{reading_words(reading)}", hasher, dataset, seconds)
+    named = Named(text_encoder, image_encoder).words("image", "text")
+    _show_fitted(out, f"{shlex.quote(data)}{reading_words(reading)}{named}", hasher, dataset, seconds)
     show_left_out(dataset.skipped, listing)
     show_monitor(monitor)
 

@@ -26,6 +26,7 @@ from crossbit.cli.options import (
 )
 from crossbit.cli.pixels import carry_encoder
 from crossbit.cli.places import check_folder_place, own_command
+from crossbit.cli.queries import Named
 from crossbit.cli.reading import EVERYTHING, reads_source
 from crossbit.collection import BuiltEngine, Collection, EngineName, Items, small_picture
 from crossbit.collection.build import check_target
@@ -98,7 +99,9 @@ def index(
     show(f"{out}: {len(collection)} items with codes of {collection.n_bits} bits.")
     show_engines(engines)
     show_left_out(items.left_out, listing)
-    show(f"Next:  {own_command()} search {shlex.quote(str(out))} {_example(collection, items)}")
+    example = _example(collection, items)
+    named = Named(text_encoder).words("text") if example.startswith('"') else ""
+    show(f"Next:  {own_command()} search {shlex.quote(str(out))} {example}{named}")
 
 
 def _check_before(to: str | None, out: Path, engine: EngineName, recall: float | None, *, overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,13 +24,15 @@ from crossbit.progress import Progress
 
 if TYPE_CHECKING:
     from crossbit.pixels import FromPixels
+    from crossbit.training import DeepMethod
 
 FromPixelsOption = Annotated[
     bool,
     typer.Option(
         "--from-pixels",
         help="Learn the image network end to end from the pictures, on a backbone that learns with it. The encoder it "
-        "becomes lies beside the hasher, tuned-NAME-DIGEST.safetensors, and is needed wherever the hasher is used.",
+        "becomes lies beside the hasher, tuned-NAME-DIGEST.safetensors, and is needed wherever the hasher is used. On "
+        "a GPU where there is one; --set device=cpu does without.",
     ),
 ]
 BackboneName = Annotated[
@@ -40,10 +43,13 @@ BackboneName = Annotated[
 ]
 
 
-def pixel_learner(from_pixels: bool, method: Method, backbone: str, image_encoder: str) -> FromPixels | None:
+def pixel_learner(
+    from_pixels: bool, method: Method, backbone: str, image_encoder: str, settings: Sequence[str] = ()
+) -> FromPixels | None:
     """What learns with --from-pixels, before any work is done; None without it.
 
-    Raises SettingsError for a method that is not deep, an unknown backbone or another image encoder.
+    It learns on a GPU where torch finds one, unless the settings given ("name=value") name a device. Raises
+    SettingsError for a method that is not deep, an unknown backbone or another image encoder.
     """
     if not from_pixels:
         if backbone != "tiny":
@@ -59,7 +65,14 @@ def pixel_learner(from_pixels: bool, method: Method, backbone: str, image_encode
     chosen = load_backbone(backbone)
     if isinstance(chosen, TinyBackbone):
         chosen = replace(chosen, seed=method.seed)
-    return FromPixels(method=method, backbone=chosen)
+    return FromPixels(method=_on_gpu(method, settings), backbone=chosen)
+
+
+def _on_gpu(method: DeepMethod, settings: Sequence[str]) -> DeepMethod:
+    from crossbit.pixels.device import usual_device
+
+    said = any(setting.startswith("@") or setting.partition("=")[0].strip() == "device" for setting in settings)
+    return method if said else method.with_settings({"device": usual_device()})
 
 
 def fit_from_pixels(

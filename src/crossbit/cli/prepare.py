@@ -81,6 +81,10 @@ def _show_all(*, as_json: bool) -> None:
                     "files": list(each.files),
                     "variants": dict(each.variants),
                     "counts": {variant: dict(record.counts) for variant, record in each.records.items()},
+                    "evidence": {
+                        variant: {what: record.evidence_of(what) for what in record.counts}
+                        for variant, record in each.records.items()
+                    },
                 }
                 for each in BENCHMARKS.values()
             ]
@@ -102,6 +106,7 @@ def _as_json(name: str, written: PreparedFolder) -> dict[str, Any]:
         "missing_pictures": written.missing_pictures,
         "counts": {
             count.what: {"expected": count.expected, "found": count.found, "differs": count.differs}
+            | ({"evidence": count.evidence} if count.evidence else {})
             for count in written.counts
         },
         "splits": {split: dict(sizes) for split, sizes in written.splits.items()},
@@ -115,12 +120,13 @@ def _show(written: PreparedFolder) -> None:
             count.what,
             "-" if count.expected is None else f"{count.expected:,}",
             f"{count.found:,}",
+            count.evidence,
             "allowed to differ" if count.differs else "",
         ]
         for count in written.counts
     ]
     show(f"{written.folder}: {written.n:,} pairs, revision {written.revision}.")
-    show_table("", ["count", "expected", "found", ""], rows, right=["expected", "found"])
+    show_table("", ["count", "expected", "found", "known by", ""], rows, right=["expected", "found"])
     for split, sizes in written.splits.items():
         told = ", ".join(f"{n:,} {part}" for part, n in sizes.items())
         show(f"Split {split}: {told} ({written.folder / 'splits' / split}.json)")

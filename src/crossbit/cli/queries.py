@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,20 @@ class Named:
     def encoders(self) -> dict[str, Encoder]:
         """The encoders named, loaded, by modality."""
         return {side: found for side in ("image", "text") if (found := self.encoder(side)) is not None}
+
+    def words(self, *modalities: str) -> str:
+        """The options that name encoders which no fingerprint tells how to load, as typed, with a blank before."""
+        given = {"image": self.image, "text": self.text}
+        named = [(side, name) for side in modalities if (name := given[side]) and _is_elsewhere(name)]
+        return "".join(f" --{side}-encoder {shlex.quote(name)}" for side, name in named)
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether an encoder is a class of one's own, or a model in a folder."""
+    if name.startswith("own:"):
+        return True
+    model = name.removeprefix("hub:").partition("/")[2]
+    return name.startswith("hub:") and Path(model).expanduser().is_dir()
 
 
 NOBODY = Named()

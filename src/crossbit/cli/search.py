@@ -61,9 +61,12 @@ def search(
         raise typer.BadParameter("Ask with one of: words in quotes, --image FILE, --item ID.")
     named = Named(text_encoder, image_encoder)
     if is_address(str(collection)):
-        from crossbit.cli.beside import search_there, show_there
+        from crossbit.cli.beside import Sought, search_there, show_there
 
-        show_there(search_there(str(collection), hasher, words, image, k, among, named), as_json=as_json)
+        if min_confidence is not None or pictures is not None or engine != "auto":
+            raise SettingsError("--min-confidence, --pictures and --engine are for collections, not for an address.")
+        sought = Sought(k, among, where, max_distance)
+        show_there(search_there(str(collection), hasher, words, image, sought, named), as_json=as_json)
         return
     if pictures is not None:
         check_folder_place(pictures, "--pictures")

@@ -74,13 +74,21 @@ class Record:
     """What a data set is known to hold, and how it is split.
 
     counts: by what they count. recalled: those counts that no file open to us confirms. splits: rules by name, the
-    first is the usual one. used_by: which papers use a split.
+    first is the usual one. used_by: which papers use a split. evidence: how a count is known where that is not code
+    that others ran on the real files; where_noted: counts that only some layouts of the files give, checked where the
+    reader noted them.
     """
 
     counts: Mapping[str, int]
     splits: Mapping[str, SplitRule] = field(default_factory=dict)
     recalled: tuple[str, ...] = ()
     used_by: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    where_noted: Mapping[str, int] = field(default_factory=dict)
+
+    def evidence_of(self, what: str) -> Evidence:
+        """How a count is known: "code" that others ran on the real files, a "readme", a "page", or "recalled"."""
+        return "recalled" if what in self.recalled else self.evidence.get(what, "code")
 
 
 Reader = Callable[[Originals, str, Tally, bool], BenchmarkItems]

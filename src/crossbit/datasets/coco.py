@@ -26,6 +26,7 @@ RECORDS = {
         },
         {"clip": RandomSplit(5_000, 10_000)},
         used_by={"clip": "DCHMT, MITH, DSPH; mAP@all"},
+        where_noted={"labelled photos of train2014": 82_081, "labelled photos of val2014": 40_137},
     )
 }
 """What the union of train and val must hold."""
@@ -60,6 +61,9 @@ def read(originals: Originals, variant: str, tally: Tally, pictures: bool) -> Be
     tally.note("label ones", int(labels.sum()))
     tally.note("photos without label", len(ids) - len(kept))
     tally.note("pairs", len(kept))
+    for part in _PARTS:
+        own = sum(photos[ids[row]][0] == f"{part}{year}" for row in kept.tolist())
+        tally.note(f"labelled photos of {part}{year}", own)
     there = _pictures(originals, year) if pictures else {}
     items = []
     for row in kept.tolist():

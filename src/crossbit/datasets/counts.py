@@ -23,12 +23,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class Count:
-    """One count. expected: as the record says, or None where there is no record. allowed: whether it may differ."""
+    """One count. expected: as the record says, or None where there is no record. allowed: whether it may differ.
+
+    evidence: how the record is known, "" without one.
+    """
 
     what: str
     expected: int | None
     found: int
     allowed: bool = False
+    evidence: str = ""
 
     @property
     def differs(self) -> bool:

@@ -29,7 +29,9 @@ RECORDS = {
         {"pairs": 15_696, "coarse labels": 4, "fine labels": 28}, {"order": OrderSplit(2_000, 13_696)}, used_by=_USED
     ),
     "food71": Record(
-        {"pairs": 30_817, "coarse labels": 5, "fine labels": 66, "tags": 316}, {"random": ShareSplit(1_000)}
+        {"pairs": 30_817, "coarse labels": 5, "fine labels": 66, "tags": 316},
+        {"random": ShareSplit(1_000)},
+        evidence=dict.fromkeys(("pairs", "coarse labels", "fine labels", "tags"), "readme"),
     ),
 }
 """What each variant must hold. The count of coarse labels also says where the columns are parted."""

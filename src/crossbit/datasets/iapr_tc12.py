@@ -20,6 +20,7 @@ RECORDS = {
         {"dcmh": RandomSplit(2_000, 10_000)},
         ("labels",),
         {"dcmh": "torchcmh (tc12.py), and by what is commonly said DCMH and its family; mAP@all"},
+        {"photos": "page", "pictures": "page", "pairs": "page"},
     )
 }
 """What it must hold: photos with a description, and the labels that any region has."""

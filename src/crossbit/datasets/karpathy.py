@@ -146,7 +146,7 @@ COCO_KARPATHY = Benchmark(
                 **{"photos": 123_287, "pictures": 123_287, "captions": 616_767},
                 **{"train photos": 82_783, "restval photos": 30_504, "val photos": 5_000, "test photos": 5_000},
             },
-            recalled=("captions", "train photos", "restval photos"),
+            recalled=("captions", "train photos", "restval photos", "val photos", "test photos"),
             used_by=_USED,
         )
     },

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossbit.datasets.benchmark import Benchmark, BenchmarkItem, BenchmarkItems, Record, multi_hot
+from crossbit.datasets.benchmark import Benchmark, BenchmarkItem, BenchmarkItems, Evidence, Record, multi_hot
 from crossbit.datasets.counts import Tally
 from crossbit.datasets.drawing import ClassSplit, RandomSplit
 from crossbit.datasets.originals import Originals, fields, read_lines, whole_number
@@ -15,6 +15,7 @@ from crossbit.errors import DataError, FileFormatError
 
 N_PHOTOS = 25_000
 
+_EVIDENCE: dict[str, Evidence] = {"photos": "page", "pictures": "page"}
 _SHARED = {"photos": N_PHOTOS, "pictures": N_PHOTOS, "common tags": 1_386, "tag ones": 94_281}
 _DCMH = RandomSplit(2_000, 10_000)
 _UNSUP = ClassSplit(80, 200, 24, first=(160, 400), total_train=5_000)
@@ -29,13 +30,15 @@ RECORDS = {
         {**_SHARED, "concepts": 24, "label ones": 92_902, "pairs": 20_015},
         {"dcmh": _DCMH, "unsup": _UNSUP},
         used_by=_USED,
+        evidence=_EVIDENCE,
     ),
-    "tags-38": Record({**_SHARED, "concepts": 38, "pairs": 20_015}, {"dcmh": _DCMH}, ("pairs",), _USED),
+    "tags-38": Record({**_SHARED, "concepts": 38, "pairs": 20_015}, {"dcmh": _DCMH}, ("pairs",), _USED, _EVIDENCE),
     "captions": Record(
         {**_SHARED, "concepts": 24, "label ones": 92_902, "pairs": 24_581},
         {"clip": RandomSplit(5_000, 10_000)},
         ("pairs",),
         _USED,
+        _EVIDENCE,
     ),
 }
 """What each variant must hold, over all photos but for the pairs that are kept."""

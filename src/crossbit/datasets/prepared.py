@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,12 @@ def prepare_benchmark(
     if not len(found):
         raise DataError(f"{benchmark.title} in {source} gives no pairs at all; see {benchmark.page}.")
     progress(Step("check", 1, 4))
-    expected = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
+    expected = _expected(record, tally, pictures)
     splits, left_out = _splits(found, record, seed, tally, expected)
-    counts = check_counts(f"{benchmark.title} ({variant})", tally.found, expected, allow_counts, record.recalled)
+    checked = check_counts(f"{benchmark.title} ({variant})", tally.found, expected, allow_counts, record.recalled)
+    counts = tuple(
+        one if one.expected is None else replace(one, evidence=record.evidence_of(one.what)) for one in checked
+    )
     progress(Step("write", 2, 4))
     revision = revision_of(found)
     out.mkdir(parents=True, exist_ok=True)
@@ -105,6 +108,12 @@ def prepare_benchmark(
 
 _PARTS = ("train", "query", "database")
 _ANY = ShareSplit(1_000)  # where none of the record's splits can be drawn, since counts were allowed to differ
+
+
+def _expected(record: Record, tally: Tally, pictures: bool) -> dict[str, int]:
+    """The counts to check: all but those of pictures that nobody asked for, and of another layout of the files."""
+    whole = {what: n for what, n in record.counts.items() if pictures or not what.startswith("pictures")}
+    return whole | {what: n for what, n in record.where_noted.items() if what in tally.found}
 
 
 def _splits(
@@ -257,7 +266,7 @@ def _manifest(
                 "expected": count.expected,
                 "found": count.found,
                 **({"allowed_to_differ": True} if count.differs else {}),
-                **({"evidence": "recalled"} if count.what in record.recalled else {}),
+                **({"evidence": count.evidence} if count.evidence else {}),
             }
             for count in written.counts
         },

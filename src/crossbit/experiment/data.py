@@ -55,10 +55,11 @@ def how_to_get(name: str, folder: Path) -> str:
             place = f"{benchmark.name}-{variant}"
             if name == place or name.startswith(f"{place}-"):
                 split = name.removeprefix(place).removeprefix("-") or next(iter(record.splits), "")
+                told = f"its split {split}" if split else "the split that it ships"
                 return (
                     f"{benchmark.title} is not in {folder}. Get its files from {benchmark.page}, unpack them, and run  "
                     f"crossbit data prepare {benchmark.name} --variant {variant} --from DOWNLOADS "
                     f"--out {folder / place}  "
-                    f"(the experiment takes its split {split})."
+                    f"(the experiment takes {told})."
                 )
     return f"There is no {name}.npz and no prepared folder {name} in {folder}; say where data is with --data FOLDER."

@@ -38,6 +38,7 @@ _CARRIERS = {
     "evaluation",  # what is measured of codes makes none
     "evaluation.monitors",
 }
+_TELLING = {"whole_table"}  # what a method says of its memory makes no code
 _REASONS = {
     "settings": "its settings changed",
     "protocols": "its protocols changed",
@@ -90,8 +91,9 @@ def _levels_digest(dataset: Dataset) -> str:
 def source_digest(start: str) -> str:
     """A digest of the code that a method learns with: its module and the learning modules reached from there.
 
-    Comments, docstrings, annotations and the wording of errors do not count, so that only a change that can change
-    a code makes a stored result outdated. Whatever is imported by name inside a function counts as well.
+    Comments, docstrings, annotations, the wording of errors and what a method tells of its memory do not count, so
+    that only a change that can change a code makes a stored result outdated. Whatever is imported by name inside a
+    function counts as well.
     """
     waiting, seen = [start], dict[str, str]()
     while waiting:
@@ -151,7 +153,9 @@ class _Bare(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         return ast.Raise()
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        if node.name in _TELLING:
+            return None
         node.returns = None
         return self.generic_visit(node)
 

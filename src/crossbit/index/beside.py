@@ -67,6 +67,14 @@ def check_note(text: str, n_bits: int, hasher: str, place: str) -> None:
         )
 
 
+def nothing_there(name: str, place: str) -> SettingsError:
+    """What to raise where codes are looked for under a name that an engine does not have."""
+    return SettingsError(
+        f"There are no codes called {name} at {without_password(place)}. Look at the address; codes are put there with "
+        " crossbit index --to ADDRESS."
+    )
+
+
 def ids_of(where: Where) -> Ids:
     """The ids that a filter names, of which the engine may hold some; raises DataError for a filter of another type."""
     array = np.asarray(where)

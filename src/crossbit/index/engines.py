@@ -42,20 +42,20 @@ def is_address(text: str) -> bool:
     return text.startswith(tuple(f"{scheme}:/" for scheme in SCHEMES))
 
 
-def open_engine(address: str, part: str, n_bits: int, hasher: str) -> EngineIndex:
-    """The index for the codes of one modality at an address, made where it is not there.
+def open_engine(address: str, part: str, n_bits: int, hasher: str, *, make: bool = True) -> EngineIndex:
+    """The index for the codes of one modality at an address; made where it is not there, unless `make` is False.
 
     part: what is put behind the address's name, such as "image". hasher: the fingerprint of what makes the codes.
-    Raises SettingsError for an address of another form, and what the engines raise.
+    Raises SettingsError for an address of another form or where there is nothing to open, and what the engines raise.
     """
     scheme, mark, rest = address.partition(":/")
     parsed = Address.parse(f"{scheme}://{rest.removeprefix('/')}" if mark else address)
     name = f"{parsed.name}_{part}"
     if parsed.scheme == "milvus":
         token, _, server = parsed.server.rpartition("@")
-        return MilvusIndex(n_bits, f"http://{server}", name, hasher=hasher, token=token)
+        return MilvusIndex(n_bits, f"http://{server}", name, hasher=hasher, token=token, make=make)
     if parsed.scheme == "postgresql":
-        return PostgresIndex(n_bits, f"postgresql://{parsed.server}", name, hasher=hasher)
+        return PostgresIndex(n_bits, f"postgresql://{parsed.server}", name, hasher=hasher, make=make)
     raise SettingsError(f"An engine is one of {', '.join(SCHEMES)}; got {parsed.scheme!r}.")
 
 

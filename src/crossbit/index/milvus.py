@@ -20,10 +20,12 @@ from crossbit.index.beside import (
     in_order,
     note,
     nothing_found,
+    nothing_there,
     parts_of,
     together,
     without_password,
 )
+from crossbit.index.milvus_language import among
 from crossbit.index.protocol import Hits, Ids, Where, check_at_least, check_codes, check_ids, some_ids
 
 Value = str | int | float | bool
@@ -35,27 +37,28 @@ _MOST = 16_384  # rows that Milvus gives to one query at most
 _WRONG_REQUEST = frozenset({1, 65535, 100, 1100})  # codes of what stays wrong however often it is asked
 _NOT_LOADED = 101
 _ATTEMPTS, _WAIT = 5, 0.5  # tries of a call that may pass, and the first wait between two, in seconds
+_SOON = 10.0  # seconds for a server to answer at first: a wrong address need not be tried for minutes
 
 
 class MilvusIndex:
     """An index whose codes stand in a Milvus collection. See `Index`; needs the extra 'milvus'.
 
-    n_bits: the code length, filled up to whole bytes there. uri: the server, such as http://host:19530.
-    collection: its name in Milvus; made where it is not there. hasher: a fingerprint kept with the collection, and
-    compared when it is opened again. token: "user:password" or a key. lists: 0 for an exact scan (BIN_FLAT); else the
-    number of lists of BIN_IVF_FLAT, which is approximate and looks into `probes` of them. It is exact for k, and for a
-    radius that holds, up to 16,384 items a query, which is all that Milvus gives.
+    n_bits: the code length, filled up to whole bytes there. uri: the server, such as http://host:19530. collection: its
+    name in Milvus; made where it is not there, unless `make` is False. hasher: a fingerprint kept with it, and compared
+    when it is opened again. token: "user:password" or a key. lists: 0 for an exact scan (BIN_FLAT); else the number of
+    lists of BIN_IVF_FLAT, which is approximate and looks into `probes` of them. It is exact for k, and for a radius
+    that holds, up to 16,384 items a query, which is all that Milvus gives.
 
     consistency: what a search sees. "Session", the default, sees all that this object has written, and waits only
     after writing; "Strong" also sees what others have written, and waits each time for Milvus' clock (about 0.2 s);
     "Bounded" and "Eventually" never wait. Counting, adding and removing always look with "Strong", and so does a
-    session between a removal and its next write, since Milvus does not say when a removal was.
+    session between a removal and its next write.
 
     Writes are sent in batches, and again where the server does not answer: a row written twice under one id stands
     once. One object writes at a time, as the check of ids and the write are two steps.
 
     Raises EngineError where the server does not answer or refuses, MismatchError for a collection of other codes,
-    SettingsError for a setting that cannot be, MissingExtraError without pymilvus.
+    SettingsError for a setting that cannot be or no collection to open, MissingExtraError without pymilvus.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class MilvusIndex:
         probes: int = 64,
         consistency: Consistency = "Session",
         timeout: float = 30.0,
+        make: bool = True,
     ) -> None:
         check_n_bits(n_bits)
         if consistency not in get_args(Consistency):
@@ -82,9 +86,10 @@ class MilvusIndex:
         except ImportError as error:
             raise MissingExtraError("Codes in Milvus", "milvus") from error
         self._pymilvus = pymilvus
-        self._client = self._call(lambda: pymilvus.MilvusClient(uri=uri, token=token, timeout=timeout))
+        soon = min(timeout, _SOON)
+        self._client = self._call(lambda: pymilvus.MilvusClient(uri=uri, token=token, timeout=soon), attempts=1)
         try:
-            self._open(hasher)
+            self._open(hasher, make)
             self._call(lambda: self._client.load_collection(collection, timeout=timeout))
         except CrossbitError:
             self.close()
@@ -145,7 +150,7 @@ class MilvusIndex:
             raise DataError(f"Ids that are not in the index: {some_ids(unknown)}. Nothing was removed.")
         for part in parts_of(len(gone), _BATCH):
             self._removed = True
-            self._call(partial(self._client.delete, self._name, filter=_among(gone[part]), timeout=self._timeout))
+            self._call(partial(self._client.delete, self._name, filter=among(gone[part]), timeout=self._timeout))
 
     def search(
         self,
@@ -171,7 +176,7 @@ class MilvusIndex:
             kept = ids_of(where)
             if not kept.size:
                 return nothing_found(len(queries))
-            condition = f"{_among(kept)} and ({matching})" if matching else _among(kept)
+            condition = f"{among(kept)} and ({matching})" if matching else among(kept)
         if not len(queries):
             return nothing_found(0, min(k, self._count(condition)))
         return together(in_order(self._nearest(queries, min(k, _MOST), condition, partitions), k))
@@ -188,8 +193,8 @@ class MilvusIndex:
 
     def metadata(self, ids: NDArray[np.integer[Any]]) -> dict[int, dict[str, Value]]:
         """The metadata of some items by id; ids that are not there are left out."""
-        wanted = check_ids(ids)
-        rows = [row for part in parts_of(len(ids), _BATCH) for row in self._query(_among(wanted[part]), ["*"])]
+        parts = (check_ids(ids)[part] for part in parts_of(len(ids), _BATCH))
+        rows = [row for some in parts for row in self._query(among(some), ["*"])]
         return {int(row["id"]): {name: row[name] for name in row if name not in ("id", "code")} for row in rows}
 
     def drop(self) -> None:
@@ -200,12 +205,14 @@ class MilvusIndex:
         """Close the connection."""
         self._client.close()
 
-    def _open(self, hasher: str) -> None:
+    def _open(self, hasher: str, make: bool) -> None:
         """Make the collection, or see that it holds what is expected."""
         if self._call(lambda: self._client.has_collection(self._name, timeout=self._timeout)):
             told = self._call(lambda: self._client.describe_collection(self._name, timeout=self._timeout))
             check_note(str(told["description"]), self._n_bits, hasher, f"The Milvus collection {self._name}")
             return
+        if not make:
+            raise nothing_there(self._name, self._uri)
         kinds = self._pymilvus.DataType
         about = note(self._n_bits, hasher)
         schema = self._pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True, description=about)
@@ -265,22 +272,20 @@ class MilvusIndex:
 
     def _known(self, ids: Ids) -> Ids:
         """Those of the ids that are there."""
-        found = [
-            int(row["id"]) for part in parts_of(len(ids), _BATCH) for row in self._query(_among(ids[part]), ["id"])
-        ]
+        found = [int(row["id"]) for part in parts_of(len(ids), _BATCH) for row in self._query(among(ids[part]), ["id"])]
         return np.array(sorted(found), dtype=np.int64)
 
     def _query(self, condition: str, fields: list[str]) -> Any:
         settings = {"output_fields": fields, "consistency_level": "Strong", "timeout": self._timeout}
         return self._call(lambda: self._client.query(self._name, filter=condition, **settings))
 
-    def _call(self, call: Callable[[], Answer]) -> Answer:
+    def _call(self, call: Callable[[], Answer], attempts: int | None = None) -> Answer:
         """The answer of a call that may be made twice, with Milvus' failures as crossbit's."""
         try:
-            return again(call, self._passes, _ATTEMPTS, _WAIT)
-        except CrossbitError:
-            raise
+            return again(call, self._passes, attempts or _ATTEMPTS, _WAIT)
         except Exception as error:
+            if isinstance(error, CrossbitError):
+                raise
             told = " ".join(str(error).split())[:300]
             raise EngineError(f"Milvus at {without_password(self._uri)} failed: {told}") from error
 
@@ -291,10 +296,3 @@ class MilvusIndex:
             with suppress(self._pymilvus.MilvusException):
                 self._client.load_collection(self._name, timeout=self._timeout)
         return not isinstance(error, CrossbitError | TypeError | ValueError) and code not in _WRONG_REQUEST
-
-
-def _among(ids: Ids) -> str:
-    """The condition that keeps these ids. Milvus' language has no word for the lowest whole number of 64 bits."""
-    lowest = np.iinfo(np.int64).min
-    listed = f"id in [{','.join(map(str, ids[ids != lowest].tolist()))}]"
-    return f"({listed} or id < {lowest + 1})" if (ids == lowest).any() else listed

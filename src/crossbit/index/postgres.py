@@ -19,6 +19,7 @@ from crossbit.index.beside import (
     in_order,
     note,
     nothing_found,
+    nothing_there,
     parts_of,
     together,
     without_password,
@@ -39,15 +40,16 @@ class PostgresIndex:
     """An index whose codes stand in a table of PostgreSQL with pgvector. See `Index`; needs the extra 'postgres'.
 
     n_bits: the code length. database: a connection string, such as postgresql://user@host:5432/database. table: its
-    name; made where it is not there, with the extension. hasher: a fingerprint kept with the table, and compared when
-    it is opened again. approximate: search by an HNSW index, built where it is not there, with `width` candidates a
-    query; under a filter it goes on until enough are found. Without it every code is compared, and hits are exact.
+    name; made where it is not there, with the extension, unless `make` is False. hasher: a fingerprint kept with the
+    table, and compared when it is opened again. approximate: search by an HNSW index, built where it is not there,
+    with `width` candidates a query; under a filter it goes on until enough are found. Without it every code is
+    compared, and hits are exact.
 
     Adding, removing and `upsert` are transactions: all of it is stored, or nothing. What is acknowledged is durable as
     far as the database is set to be.
 
     Raises EngineError where the server does not answer or refuses, MismatchError for a table of another code length or
-    hasher, or which is not crossbit's, MissingExtraError without psycopg.
+    hasher, or which is not crossbit's, SettingsError for no table to open, MissingExtraError without psycopg.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PostgresIndex:
         hasher: str = "",
         approximate: bool = False,
         width: int = 100,
+        make: bool = True,
     ) -> None:
         check_n_bits(n_bits)
         self._n_bits, self._database, self._hasher = int(n_bits), database, hasher
@@ -75,7 +78,7 @@ class PostgresIndex:
         }
         self._connection: Any = None
         try:
-            self._transaction(lambda cursor: self._open(cursor, table), twice=True)
+            self._transaction(lambda cursor: self._open(cursor, table, make), twice=True)
         except CrossbitError:
             self.close()
             raise
@@ -183,11 +186,13 @@ class PostgresIndex:
         if self._connection is not None:
             self._connection.close()
 
-    def _open(self, cursor: Cursor[Any], table: str) -> None:
+    def _open(self, cursor: Cursor[Any], table: str, make: bool) -> None:
         """Make the table, or see that it holds what is expected."""
         if cursor.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
             told = cursor.execute("SELECT obj_description(to_regclass(%s))", [table]).fetchone()
             check_note(str(told[0]) if told else "", self._n_bits, self._hasher, f"The table {table}")
+        elif not make:
+            raise nothing_there(table, self._database)
         else:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
             columns = "id bigint PRIMARY KEY, code bit({n_bits}) NOT NULL, metadata jsonb NOT NULL DEFAULT '{{}}'"

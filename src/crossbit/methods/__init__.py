@@ -32,7 +32,9 @@ METHODS: dict[str, str] = {
     "dgcpn": "crossbit.methods.dgcpn:DGCPN",
     "cirh": "crossbit.methods.cirh:CIRH",
     "agch": "crossbit.methods.agch:AGCH",
+    "daeh": "crossbit.methods.daeh:DAEH",
     "kdcmh": "crossbit.methods.kdcmh:KDCMH",
+    "sakdh": "crossbit.methods.sakdh:SAKDH",
     "ugach": "crossbit.methods.ugach:UGACH",
     "ukd": "crossbit.methods.ukd:UKD",
     "ucch": "crossbit.methods.ucch:UCCH",
@@ -47,7 +49,10 @@ METHODS: dict[str, str] = {
     "dadh": "crossbit.methods.dadh:DADH",
     "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
+    "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
+    "dsph": "crossbit.methods.dsph:DSPH",
+    "ckdh": "crossbit.methods.ckdh:CKDH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
@@ -82,6 +87,8 @@ def needs_labels(name: str) -> bool:
     found = importlib.util.find_spec(module)
     source = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
     (kind,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    if any(isinstance(parent, ast.Name) and parent.id == "HierarchicalMethod" for parent in kind.bases):
+        return True  # all of these do
     return any(
         isinstance(line, ast.AnnAssign)
         and isinstance(line.target, ast.Name)

@@ -32,10 +32,10 @@ class CMFH(Method):
     Departures: features are scaled to length 1 on average, since the method falls to chance where one view dwarfs the
     other or is not centred. The projections have a ridge of their own in (1) and (3), the share of the mean variance
     that the CCA methods have too: with about as many features as pairs, the port's gamma / mu lets them follow any
-    hidden values, and new items then get codes of chance (ridge=0 does so). Its size is the default of the CCA methods,
-    but that one was needed at all was seen in scores on the queries of emoji: no label-free choice. An item's code is
-    always that of (5),
-    also of items it was learned from, for which the paper has the signs of V: those know both sides of the pair.
+    hidden values, and new items then get codes of chance (ridge=0 does so). Its size is the default of the CCA methods.
+    That one is needed at all was first seen in scores on queries; a written rule without labels, on training pairs
+    alone, has since chosen the same (benchmarks/choose_single.py). An item's code is always that of (5), also of
+    items it was learned from, for which the paper has the signs of V: those know both sides of the pair.
     """
 
     name: ClassVar[str] = "cmfh"

@@ -30,11 +30,11 @@ class DADH(DeepMethod):
     learns to pass for texts. (4) The codes are discrete: before each epoch P = (L^T L + I)^-1 L^T B and
     B = sgn(L P + mu / 2 (H_I + H_T)). All is divided by the items of the batch.
 
-    Source: Bai, Zeng, Ma, Zhang, Chen, ICMR 2020, from an account of the released code, whose settings these are but
-    for the slip that raises weights and masks by a tenth, and its choice of the best epoch on the test queries: here
-    all epochs are done. What is ours: who fools whom, the discriminators' shape and the weight of fooling them,
-    which are DUCH's, a method on the same frame; inputs are standardised. With so small a mu the codes follow the
-    labels alone from the second epoch on, a class a code, as the formula has it.
+    Source: Bai, Zeng, Ma, Zhang, Chen, ICMR 2020, from an account of the released code, whose settings these are. With
+    so small a mu the codes follow the labels alone from the second epoch on, a class a code, as the formula has it.
+    Departures: weights and masks are not raised by a tenth, a slip of the code; no epoch is chosen on the test queries,
+    all are done; who fools whom, the discriminators' shape and the weight of fooling them are DUCH's, a method on the
+    same frame, since the account does not tell them; inputs are standardised ready features.
     """
 
     name: ClassVar[str] = "dadh"

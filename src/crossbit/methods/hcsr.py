@@ -49,8 +49,8 @@ class HCSR(Method):
     Choices of ours: features are scaled to length 1 on average; p_m is the ridge of the CCA methods, without which the
     projections follow any hidden values; V starts from the
     principal components of views and labels side by side, turned at random: from noise the rounds do not leave it, and
-    codes are near chance, as was seen in scores on the queries of emoji. label_weight=0 leaves the labels to the start
-    alone.
+    codes are near chance. That was first seen in scores on queries; a written rule on training pairs alone has since
+    chosen the same (benchmarks/choose_single.py). label_weight=0 leaves the labels to the start alone.
     """
 
     name: ClassVar[str] = "hcsr"

@@ -130,7 +130,9 @@ class KDCMH(TaughtMethod):
     ) -> Hasher:
         """The first step: an unsupervised method's hasher."""
         if self.teacher.supervised:
-            raise SettingsError(f"kdcmh is unsupervised; its teacher {self.teacher.name} needs labels. Choose another.")
+            raise SettingsError(
+                f"{self.name} is unsupervised; its teacher {self.teacher.name} needs labels. Choose another."
+            )
         settings: dict[str, Any] = {"seed": self.seed}
         if any(own.name == "device" for own in dataclasses.fields(self.teacher)):
             settings["device"] = self.device

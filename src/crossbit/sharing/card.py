@@ -200,14 +200,25 @@ def _encoders(hasher: Described, notes: CardNotes) -> str:
     rows = []
     for modality in ("image", "text"):
         fingerprint = hasher.encoders.get(modality, "")
-        known = next((told for start, told in _ENCODERS.items() if fingerprint.startswith(start)), None)
-        unknown = ("not one that crossbit packages", "see where it comes from")
-        name, licence = known or (unknown if fingerprint else ("features from elsewhere", "see where they come from"))
-        rows.append([modality, f"`{fingerprint}`" if fingerprint else "", name, licence])
+        rows.append([modality, f"`{fingerprint}`" if fingerprint else "", *_encoder(fingerprint)])
     own = (
         f"The hasher itself: {_line(notes.licence)}." if notes.licence else "No licence of the hasher itself was named."
     )
     return _table(["side", "fingerprint", "encoder", "licence"], rows) + f"\n\n{own}"
+
+
+def _encoder(fingerprint: str) -> tuple[str, str]:
+    """What an encoder is, and its licence."""
+    if not fingerprint:
+        return "features from elsewhere", "see where they come from"
+    if fingerprint.startswith("hub:"):
+        package, _, model = fingerprint.removeprefix("hub:").partition("#")[0].partition("/")
+        told = f"{model}, a model that the package {package} loads"
+        if "/" not in model or package == "open_clip":  # a folder's name, or a name of open_clip's own
+            return told, "the one that the model's page or files name"
+        return told, f"the one that https://huggingface.co/{model} names"
+    known = next((told for start, told in _ENCODERS.items() if fingerprint.startswith(start)), None)
+    return known or ("not one that crossbit packages", "see where it comes from")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
