@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from crossbit.errors import SettingsError
 from crossbit.fused_net import FusedNet
-from crossbit.methods.dmfh import DMFH
+from crossbit.methods.dmfh import DMFH, weighed_likelihood
 from crossbit.pairs import PairedFeatures
 from crossbit.training import Batch
 from objective_oracles import inner
@@ -58,8 +59,11 @@ def test_every_branch_reaches_the_outputs(generator: np.random.Generator) -> Non
 
 
 @pytest.mark.parametrize("turn", ["image", "text"])
-def test_the_loss_is_its_terms_on_the_outputs_of_all(generator: np.random.Generator, turn: str) -> None:
-    pairs, method = pairs_of(generator), DMFH(n_bits=N_BITS, gamma=2.0, eta=3.0)
+@pytest.mark.parametrize("couples", ["halves", "alike"])
+def test_the_loss_is_its_terms_on_the_outputs_of_all(
+    generator: np.random.Generator, turn: str, couples: Literal["halves", "alike"]
+) -> None:
+    pairs, method = pairs_of(generator), DMFH(n_bits=N_BITS, gamma=2.0, eta=3.0, couples=couples)
     objective: Any = method.objective(pairs).double()
     objective.start_epoch(0)
     outputs = {"image": objective.image_outputs.tolist(), "text": objective.text_outputs.tolist()}
@@ -68,21 +72,34 @@ def test_the_loss_is_its_terms_on_the_outputs_of_all(generator: np.random.Genera
     sides = (real, nothing) if turn == "image" else (nothing, real)
     terms = objective(Batch(torch.tensor(rows), nothing, nothing, *sides, *map(torch.tanh, sides), 0, turn))
     assert pairs.labels is not None
-    likelihood, to_signs, columns = 0.0, 0.0, [0.0] * N_BITS
+    each: dict[bool, list[float]] = {True: [], False: []}  # by whether a couple is related
+    to_signs, columns = 0.0, [0.0] * N_BITS
     for i, own in zip(rows, real.tolist(), strict=True):
         for j, other in enumerate(outputs["text" if turn == "image" else "image"]):
             theta = inner(own, other) / 2
-            likelihood += math.log(1 + math.exp(theta)) - theta * bool((pairs.labels[i] & pairs.labels[j]).any())
+            related = bool((pairs.labels[i] & pairs.labels[j]).any())
+            each[related].append(math.log(1 + math.exp(theta)) - theta * related)
         for k in range(N_BITS):
             sign = 1 if outputs["image"][i][k] + outputs["text"][i][k] >= 0 else -1
             to_signs += (sign - own[k]) ** 2
             columns[k] += own[k]
+    halves = (fmean(each[True]) + fmean(each[False])) / 2
     expected = {
-        f"likelihood_{turn}": likelihood / (2 * N),
+        f"likelihood_{turn}": halves if couples == "halves" else fmean(each[True] + each[False]),
         "quantization": 2 * to_signs / (2 * N),
         "balance": 3 * sum(value**2 for value in columns) / (2 * N),
     }
     assert {name: float(term) for name, term in terms.items()} == pytest.approx(expected)
+
+
+def test_a_kind_of_couple_that_a_batch_lacks_counts_nothing(generator: np.random.Generator) -> None:
+    own, others = (
+        torch.tensor(generator.standard_normal((2, N_BITS))),
+        torch.tensor(generator.standard_normal((3, N_BITS))),
+    )
+    theta = own @ others.T / 2
+    found = weighed_likelihood(torch.zeros(2, 3), own, others)
+    assert float(found) == pytest.approx(float(torch.log(1 + torch.exp(theta)).mean()) / 2)
 
 
 @pytest.mark.parametrize("wrong", [{"image_widths": ()}, {"text_widths": (8, 0)}, {"scale": 0}])
