@@ -102,7 +102,7 @@ def test_a_kind_of_couple_that_a_batch_lacks_counts_nothing(generator: np.random
     assert float(found) == pytest.approx(float(torch.log(1 + torch.exp(theta)).mean()) / 2)
 
 
-@pytest.mark.parametrize("wrong", [{"image_widths": ()}, {"text_widths": (8, 0)}, {"scale": 0}])
+@pytest.mark.parametrize("wrong", [{"image_widths": ()}, {"text_widths": (8, 0)}, {"scale": 0}, {"couples": "all"}])
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         DMFH(**wrong)

@@ -69,6 +69,8 @@ class DMFH(DeepMethod):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # a list, when read from a file
             if not getattr(self, name) or min(getattr(self, name)) < 1:
                 raise SettingsError(f"{name} are units of one layer or more; got {getattr(self, name)!r}.")
+        if self.couples not in ("halves", "alike"):
+            raise SettingsError(f"couples is 'halves' or 'alike'; got {self.couples!r}.")
         if self.scale < 1:
             raise SettingsError(f"scale must be 1 or more units; got {self.scale!r}.")
 
