@@ -57,7 +57,7 @@ class CKDH(HeadMethod):
     quantization: float = 0.1  # weight of the distance to the signs
     teacher_epochs: int = 15
     learning_rate_teacher: float = 1e-2  # the peak; its heads are linear. Chosen on training pairs alone
-    epochs: int = 20
+    epochs: int = 40
 
     def __post_init__(self) -> None:
         super().__post_init__()

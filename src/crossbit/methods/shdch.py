@@ -34,7 +34,7 @@ class SHDCH(HierarchicalMethod):
     `zero_keeps`, and the metric's fixed columns, see `crossbit.hierarchical.metric_labels`.
 
     Departures: frozen features under networks with one hidden layer and dropout, where CNN-F is fine-tuned; AdamW at
-    1e-3 and 12 epochs for Adam at 1e-4 and 30; every pair once an epoch, where batches are drawn anew; eta is scaled
+    1e-3 for Adam at 1e-4; every pair once an epoch, where batches are drawn anew; eta is scaled
     with the number of train pairs (`eta_pairs`), since the terms beside it are sums over pairs and it is not; B starts
     as what the first class codes say of a pair, not as noise.
     """
@@ -60,7 +60,7 @@ class SHDCH(HierarchicalMethod):
     hidden: int = 512  # units of each network
     input_dropout: float = 0.1  # share of the features dropped at random in training
     dropout: float = 0.3  # share of the hidden units dropped
-    epochs: int = 12
+    epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 1e-3  # of AdamW
     weight_decay: float = 1e-4  # of AdamW
