@@ -50,6 +50,7 @@ GUESS = {
     "dchmt": 25,
     "dsph": 20,
     "ckdh": 20,
+    "dhsl": 30,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

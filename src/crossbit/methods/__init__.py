@@ -51,6 +51,7 @@ METHODS: dict[str, str] = {
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
+    "dhsl": "crossbit.methods.dhsl:DHSL",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""
