@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from crossbit.errors import LabelError, SettingsError
-from crossbit.methods.dhsl import DHSL, DHSLObjective, Relation, SelectingNet, ranking_gains, weighted_triplets
+from crossbit.methods.dhsl import DHSL, DHSLObjective, Relation, SelectingNet, with_themselves
 from crossbit.pairs import PairedFeatures
 from crossbit.training import Batch
 from objective_oracles import cosines, inner, mean_square
@@ -76,7 +76,7 @@ def related(net: Relation, first: Any, second: Any) -> list[list[float]]:
             hidden = [
                 max(inner(line, joined) + bias, 0) for line, bias in zip(lines, net.first.bias.tolist(), strict=True)
             ]
-            value = inner(net.last.weight.tolist()[0], hidden) + float(net.last.bias)
+            value = inner(net.last.weight.tolist()[0], hidden) + net.last.bias.item()
             row.append(1 / (1 + math.exp(-value)))
         found.append(row)
     return found
@@ -124,12 +124,19 @@ def test_the_learned_similarity_is_held_fixed_where_codes_follow_it(generator: n
     assert all(parameter.grad is not None for parameter in objective.parameters())
 
 
-def test_codes_in_the_right_order_by_the_margin_cost_nothing() -> None:
-    gains, alike = ranking_gains(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
-    assert alike.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    assert float(weighted_triplets(2 * alike - 1, gains, 2.0)) == 0
-    assert float(weighted_triplets(2 * alike - 1, gains, 2.1)) > 0
-    assert float(weighted_triplets(torch.zeros(2, 2), torch.ones(2, 2), 0.4)) == 0  # nothing to tell apart
+def test_a_pair_without_labels_is_like_itself_alone() -> None:
+    labels = with_themselves(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]))
+    assert (labels @ labels.T).tolist() == [
+        *([1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]),
+    ]
+
+
+def test_a_batch_with_nothing_to_tell_apart_has_no_triplets(generator: np.random.Generator) -> None:
+    with torch.random.fork_rng():
+        objective = DHSLObjective(DHSL(n_bits=N_BITS, **QUICK), torch.ones(N, 2).double()).double()
+    terms = numbers(objective(batch_of(generator, [6, 1, 8])))
+    assert terms["triplets"] == 0
+    assert all(terms[name] > 0 for name in ("relation", "similarity", "quantization"))
 
 
 def test_plain_layers_are_the_network(generator: np.random.Generator) -> None:

@@ -18,6 +18,7 @@ from crossbit.nets import HashNet
 from crossbit.pairs import Features, PairedFeatures
 from crossbit.similarity import cosine
 from crossbit.training import Batch, Objective
+from crossbit.weighted_triplets import ranking_gains, weighted_triplets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,42 +159,29 @@ class DHSLObjective(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Relation, similarity and triplets across and within, and the distance to the signs."""
         m, image, text = self.method, batch.image_code, batch.text_code
-        gains, alike = ranking_gains(self.labels[batch.rows])
+        labels = with_themselves(self.labels[batch.rows])
+        gains, alike = ranking_gains(labels), (labels @ labels.T > 0).to(labels.dtype)
+        # That sum is divided by the items of a batch; here its size must not depend on how many triples there are.
+        share = len(labels) / (gains[:, :, None] > gains[:, None, :]).sum().clamp(min=1)
         terms = {name: torch.zeros((), device=image.device) for name in ("relation", "similarity", "triplets")}
         couples = {"across": (1.0, image, text), "image": (m.within, image, image), "text": (m.within, text, text)}
         for kind, (weight, first, second) in couples.items():
-            learned, cosines = self.relations[kind](first, second), cosine(first, second)
-            triplets = weighted_triplets(cosines, gains, m.margin)
+            learned = self.relations[kind](first, second)
+            to_learned = mse_loss((1 + cosine(first, second)) / 2, learned.detach())
+            triplets = weighted_triplets(first, second, gains, m.margin)
             if kind == "across":
-                triplets = triplets + weighted_triplets(cosines.T, gains, m.margin)
+                triplets = triplets + weighted_triplets(second, first, gains, m.margin)
             terms["relation"] = terms["relation"] + weight * mse_loss(learned, alike)
-            terms["similarity"] = terms["similarity"] + m.similarity * weight * mse_loss(
-                (1 + cosines) / 2, learned.detach()
-            )
-            terms["triplets"] = terms["triplets"] + m.triplets * weight * triplets
+            terms["similarity"] = terms["similarity"] + m.similarity * weight * to_learned
+            terms["triplets"] = terms["triplets"] + m.triplets * weight * share * triplets
         signs = torch.where(image + text >= 0, 1.0, -1.0).to(image.dtype)
         terms["quantization"] = m.quantization * (mse_loss(image, signs) + mse_loss(text, signs))
         return terms
 
 
-def ranking_gains(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(b, c) -> the gains (b, b), each row divided by its best DCG, and 1 where two pairs are alike, else 0.
-
-    Two pairs are alike when they share a label; a pair is always like itself, at least as by one label.
-    """
-    shared = labels @ labels.T
-    shared = shared + torch.diag((shared.diagonal() == 0).to(shared.dtype))
-    gains = 2**shared - 1
-    discounts = torch.log2(torch.arange(2, len(labels) + 2, dtype=labels.dtype, device=labels.device))
-    best = (gains.sort(dim=1, descending=True).values / discounts).sum(dim=1, keepdim=True)
-    return gains / best, (shared > 0).to(labels.dtype)
-
-
-def weighted_triplets(cosines: Tensor, gains: Tensor, margin: float) -> Tensor:
-    """Mean of w_ijk max(cos_ik - cos_ij + margin, 0) over the triples with w_ijk = gain_ij - gain_ik above 0."""
-    weights = torch.relu(gains[:, :, None] - gains[:, None, :])
-    missed = torch.relu(cosines[:, None, :] - cosines[:, :, None] + margin)
-    return (weights * missed).sum() / (weights > 0).sum().clamp(min=1)
+def with_themselves(labels: Tensor) -> Tensor:
+    """(b, c) -> (b, c + b): a pair without labels gets one of its own, so that it is like itself."""
+    return torch.cat([labels, torch.diag((labels.sum(dim=1) == 0).to(labels.dtype))], dim=1)
 
 
 def _layer(weight: np.ndarray, bias: np.ndarray, activation: Activation) -> Layer:
