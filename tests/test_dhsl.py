@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from crossbit.errors import LabelError, SettingsError
-from crossbit.methods.dhsl import DHSL, DHSLObjective, Relation, SelectingNet, with_themselves
+from crossbit.methods.dhsl import DHSL, DHSLObjective, with_themselves
 from crossbit.pairs import PairedFeatures
+from crossbit.relation_net import RelationNet
+from crossbit.selecting_net import SelectingNet
 from crossbit.training import Batch
 from objective_oracles import cosines, inner, mean_square
 
@@ -65,7 +67,7 @@ def triplets(found: Any, gains: list[list[float]], margin: float) -> float:
     return total / count
 
 
-def related(net: Relation, first: Any, second: Any) -> list[list[float]]:
+def related(net: RelationNet, first: Any, second: Any) -> list[list[float]]:
     """The MLP on the concatenation, one couple at a time."""
     lines = torch.cat([net.first.weight, net.second.weight, net.product], dim=1).tolist()
     found = []
@@ -96,7 +98,7 @@ def test_dhsl_is_its_terms(generator: np.random.Generator) -> None:
     expected = {"relation": 0.0, "similarity": 0.0, "triplets": 0.0}
     for kind, (weight, first, second) in couples.items():
         net = objective.relations[kind]
-        assert isinstance(net, Relation)
+        assert isinstance(net, RelationNet)
         learned, found = related(net, first, second), cosines(first, second)
         expected["relation"] += weight * mean_square(alike, learned)
         expected["similarity"] += 0.7 * weight * mean_square(learned, [[(1 + c) / 2 for c in row] for row in found])
@@ -142,7 +144,7 @@ def test_a_batch_with_nothing_to_tell_apart_has_no_triplets(generator: np.random
 def test_plain_layers_are_the_network(generator: np.random.Generator) -> None:
     features = pairs_of(generator).image
     with torch.random.fork_rng():
-        net = SelectingNet(DHSL(n_bits=N_BITS, **QUICK), features)
+        net = DHSL(n_bits=N_BITS, **QUICK).network(features)
         for _ in range(3):
             net.train()(torch.tensor(features))  # moves the running means
     expected = net.eval()(torch.tensor(features)).detach().numpy()
@@ -154,7 +156,8 @@ def test_plain_layers_are_the_network(generator: np.random.Generator) -> None:
 def test_selected_units_see_the_features_of_the_largest_gates_alone(generator: np.random.Generator) -> None:
     """A quarter of eight features is two; the others' gates learn as if they were let through."""
     with torch.random.fork_rng():
-        net = SelectingNet(DHSL(n_bits=N_BITS, **QUICK), pairs_of(generator).image)
+        net = DHSL(n_bits=N_BITS, **QUICK).network(pairs_of(generator).image)
+    assert isinstance(net, SelectingNet)
     with torch.no_grad():
         net.gates.copy_(torch.tensor([0.0, 3.0, -1.0, 0.5, 2.0, 1.0, -2.0, 0.0]))
     gate = net.gate()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from crossbit.clip_heads import HeadMethod, label_rows
 from crossbit.errors import SettingsError
-from crossbit.hasher import Activation, HashFunction, Layer
 from crossbit.method import Paper
 from crossbit.nets import HashNet
 from crossbit.pairs import Features, PairedFeatures
+from crossbit.relation_net import RelationNet
+from crossbit.selecting_net import SelectingNet
 from crossbit.similarity import cosine
 from crossbit.training import Batch, Objective
 from crossbit.weighted_triplets import ranking_gains, weighted_triplets
@@ -77,74 +77,21 @@ class DHSL(HeadMethod):
 
     def network(self, features: Features) -> HashNet:
         """The squeeze, the selection beside it, and a linear head on both."""
-        return SelectingNet(self, features)
+        d = features.shape[1]
+        return SelectingNet(
+            *self.trunk(features),
+            *(nn.Linear(self.hidden, self.narrow), nn.BatchNorm1d(self.narrow), nn.ReLU()),
+            d=d,
+            narrow=self.narrow,
+            kept=max(1, round(self.selected_share * d)),
+            units=self.selected_units,
+            dropout=self.dropout,
+            n_bits=self.n_bits,
+        )
 
     def objective(self, pairs: PairedFeatures) -> Objective:
         """The learned similarity, the triplets and the signs."""
         return DHSLObjective(self, label_rows(pairs, self.name))
-
-
-class SelectingNet(HashNet):
-    """A trunk and a narrow layer, and beside them units that see the features of the largest gates alone."""
-
-    def __init__(self, method: DHSL, features: Features) -> None:
-        squeeze = (nn.Linear(method.hidden, method.narrow), nn.BatchNorm1d(method.narrow), nn.ReLU())
-        super().__init__(*method.trunk(features), *squeeze)
-        d = features.shape[1]
-        self.kept = max(1, round(method.selected_share * d))
-        self.gates = nn.Parameter(0.01 * torch.randn(d))  # so small that all may still be chosen
-        self.selection = nn.Linear(d, method.selected_units)
-        self.head = nn.Sequential(
-            nn.Dropout(method.dropout), nn.Linear(method.narrow + method.selected_units, method.n_bits)
-        )
-
-    def gate(self) -> Tensor:
-        """(d,): from 0 to 1, and 0 for all but the largest; its gradient is that of a gate that drops nothing."""
-        gate = torch.sigmoid(self.gates)
-        dropped = torch.ones_like(gate).index_fill(0, gate.topk(self.kept).indices, 0.0)
-        return gate - (gate * dropped).detach()
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """(b, d) -> (b, n_bits)."""
-        rows = self.layers[:2](rows)
-        selected = torch.relu(self.selection(rows * self.gate()))
-        return self.head(torch.cat([self.layers[2:](rows), selected], dim=1))  # type: ignore[no-any-return]  # nn.Module calls are untyped
-
-    def hash_function(self) -> HashFunction:
-        """The same function as plain arrays: the selected units pass the narrow layer as they are, none below 0."""
-        first, second = super().hash_function().layers
-        state = {name: value.double().cpu().numpy() for name, value in self.state_dict().items()}
-        gate = self.gate().detach().double().cpu().numpy()
-        selection = (state["selection.weight"] * gate * state["layers.0.scale"]).T
-        bias = state["selection.bias"] - state["layers.0.shift"] @ selection
-        wide, narrow, units = first.weight.shape[1], second.weight.shape[1], selection.shape[1]
-        passing = np.zeros((wide + units, narrow + units))
-        passing[:wide, :narrow], passing[wide:, narrow:] = second.weight, np.eye(units)
-        return HashFunction(
-            (
-                _layer(np.hstack([first.weight, selection]), np.hstack([first.bias, bias]), "relu"),
-                _layer(passing, np.hstack([second.bias, np.zeros(units)]), "relu"),
-                _layer(state["head.1.weight"].T, state["head.1.bias"], "linear"),
-            )
-        )
-
-
-class Relation(nn.Module):
-    """How alike two codes are, from 0 to 1: an MLP with one hidden layer on h_i, h_j and h_i * h_j."""
-
-    def __init__(self, n_bits: int, units: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(n_bits, units)
-        self.second = nn.Linear(n_bits, units, bias=False)
-        self.product = nn.Parameter(torch.randn(units, n_bits) / n_bits**0.5)
-        self.last = nn.Linear(units, 1)
-
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """(b, n_bits) and (m, n_bits) -> (b, m)."""
-        b, units = len(first), len(self.product)
-        products = ((first[:, None] * self.product).flatten(0, 1) @ second.T).view(b, units, len(second))
-        hidden = torch.relu(products + self.first(first)[:, :, None] + self.second(second).T)
-        return torch.sigmoid((self.last.weight @ hidden)[:, 0] + self.last.bias)
 
 
 class DHSLObjective(Objective):
@@ -157,14 +104,14 @@ class DHSLObjective(Objective):
         self.method = method
         self.register_buffer("labels", labels, persistent=False)
         kinds = ("across", "image", "text")
-        self.relations = nn.ModuleDict({kind: Relation(method.n_bits, method.relation_units) for kind in kinds})
+        self.relations = nn.ModuleDict({kind: RelationNet(method.n_bits, method.relation_units) for kind in kinds})
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Relation, similarity and triplets across and within, and the distance to the signs."""
         m, image, text = self.method, batch.image_code, batch.text_code
         labels = with_themselves(self.labels[batch.rows])
         gains, alike = ranking_gains(labels), (labels @ labels.T > 0).to(labels.dtype)
-        # That sum is divided by the items of a batch; here its size must not depend on how many triples there are.
+        # DADH divides the sum by the items of a batch; a mean does not depend on how many triples there are.
         share = len(labels) / (gains[:, :, None] > gains[:, None, :]).sum().clamp(min=1)
         terms = {name: torch.zeros((), device=image.device) for name in ("relation", "similarity", "triplets")}
         couples = {"across": (1.0, image, text), "image": (m.within, image, image), "text": (m.within, text, text)}
@@ -185,7 +132,3 @@ class DHSLObjective(Objective):
 def with_themselves(labels: Tensor) -> Tensor:
     """(b, c) -> (b, c + b): a pair without labels gets one of its own, so that it is like itself."""
     return torch.cat([labels, torch.diag((labels.sum(dim=1) == 0).to(labels.dtype))], dim=1)
-
-
-def _layer(weight: np.ndarray, bias: np.ndarray, activation: Activation) -> Layer:
-    return Layer(weight.astype(np.float32), bias.astype(np.float32), activation)
