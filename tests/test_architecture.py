@@ -65,7 +65,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "hierarchical",
             "class_codes",
         ),
-        *("clip_heads", "aligned_teacher"),
+        *("clip_heads", "aligned_teacher", "concept_net"),
         *("label_network", "tapped_net", "weighted_triplets"),
     ),
     ("methods",),
@@ -90,7 +90,7 @@ TORCH_PARTS = {
         "hierarchical",
         "class_codes",
     ),
-    *("clip_heads", "aligned_teacher"),
+    *("clip_heads", "aligned_teacher", "concept_net"),
     *("label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),
 }
