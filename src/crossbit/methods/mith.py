@@ -28,8 +28,9 @@ class MITH(HeadMethod):
     shared, a batch minimises `intra` times l of t against the t of all pairs in its own modality, `inter` times l of g
     against the g of all pairs in the other one, both ways; `quantization` times the mean square of (g + t) / 2 - B,
     B = sgn(w (g_I + g_T) + (1 - w) (t_I + t_T)) with w the `whole_share`; `contrast` times the InfoNCE of the x of
-    images and texts in the batch, and `concepts` times that of the z of one pair's bits; and `distillation` times
-    |t - sg(g)|^2 + `back` |g - sg(t)|^2 an item, sg stopping the gradient. Codes are the signs of g + t.
+    images and texts in the batch, plus `contrast` times `concepts` times that of the z of one pair's bits; and
+    `distillation` times |t - sg(g)|^2 + `back` |g - sg(t)|^2 an item, sg stopping the gradient. Codes are the signs of
+    g + t.
 
     Source: Liu, Wu, Zhang, Zhang, Lu, ACM MM 2023; formulas and weights as the authors' code has them.
     Departures: the paper fine-tunes CLIP ViT-B/32; here ready features go through one layer of CLIP's width, whose
@@ -37,8 +38,9 @@ class MITH(HeadMethod):
     sight of the vector; in place of two transformer layers over the bits, one layer mixes them with weights that are
     learned and do not depend on the item, and one works on each. So what is left behind is plain layers. The shared
     residual layers have ReLU in place of GELU, 512 units in place of 2,048 and no normalisation in front, the trunk
-    having one. Theta is not cut at 32: softplus needs no cut. AdamW in place of BertAdam, at the head's rate; a lower
-    one for CLIP is not needed. The authors keep the best epoch on the test queries, here training stops by its loss.
+    having one; the trunk's features and outputs are partly dropped. Theta is not cut at 32: softplus needs no cut.
+    AdamW in place of BertAdam, at the head's rate; a lower one for CLIP is not needed. The authors keep the best epoch
+    on the test queries, here training stops by its loss. Units and sights were set for the time that they take.
     """
 
     name: ClassVar[str] = "mith"
