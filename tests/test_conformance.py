@@ -54,6 +54,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "sccmh": {},
     "ssah": {"epochs": 30, "hidden": 128, "features": 64, "batch_size": 32},
     "dadh": {"epochs": 15, "widths": (128, 64), "batch_size": 32, "learning_rate": 1e-3},
+    "dmfh": {"epochs": 30, "image_widths": (64, 32), "text_widths": (64, 32), "scale": 32, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
     "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},

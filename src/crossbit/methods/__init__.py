@@ -47,6 +47,7 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
     "dadh": "crossbit.methods.dadh:DADH",
+    "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
