@@ -49,6 +49,7 @@ GUESS = {
     "pldh": 35,
     "dchmt": 25,
     "dsph": 20,
+    "mith": 50,
     "ckdh": 20,
     "dhsl": 30,
 }

@@ -52,6 +52,7 @@ METHODS: dict[str, str] = {
     "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
+    "mith": "crossbit.methods.mith:MITH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
     "dhsl": "crossbit.methods.dhsl:DHSL",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
