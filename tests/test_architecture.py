@@ -66,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "class_codes",
         ),
         *("clip_heads", "aligned_teacher"),
-        *("label_network", "tapped_net"),
+        *("label_network", "tapped_net", "weighted_triplets"),
     ),
     ("methods",),
     ("pixels",),
@@ -91,7 +91,7 @@ TORCH_PARTS = {
         "class_codes",
     ),
     *("clip_heads", "aligned_teacher"),
-    *("label_network", "tapped_net"),
+    *("label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -53,6 +53,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "seph": {},
     "sccmh": {},
     "ssah": {"epochs": 30, "hidden": 128, "features": 64, "batch_size": 32},
+    "dadh": {"epochs": 15, "widths": (128, 64), "batch_size": 32, "learning_rate": 1e-3},
     "dcmh": {"epochs": 60, "hidden": 256},
     "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},

@@ -46,6 +46,7 @@ METHODS: dict[str, str] = {
     "seph": "crossbit.methods.seph:SePH",
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
+    "dadh": "crossbit.methods.dadh:DADH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
