@@ -56,6 +56,7 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "dadh": {"epochs": 15, "widths": (128, 64), "batch_size": 32, "learning_rate": 1e-3},
     "dcmh": {"epochs": 60, "hidden": 256},
     "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
+    "hichnet": {"epochs": 10, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
     "dsph": {"epochs": 15, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
     "ckdh": {"epochs": 12, "teacher_epochs": 8, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},

@@ -49,6 +49,7 @@ METHODS: dict[str, str] = {
     "dadh": "crossbit.methods.dadh:DADH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
+    "hichnet": "crossbit.methods.hichnet:HiCHNet",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
