@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,57 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from milvus import MilvusServer, MilvusServerConfig
 
 from crossbit.cli import main
 from crossbit.errors import DataError, EngineError, MismatchError, SettingsError
 from crossbit.index import milvus
 from crossbit.index.milvus import MilvusIndex
 from crossbit.testing.index import check_hits, check_random_history, index_checks, random_codes
+from milvus_server import Server
+from page_examples import run_example
+from small_collections import hasher_of
 from source_makers import jsonl, pictures
-
-
-class Server:
-    """The server with its folder; it can be killed and come back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.start()
-
-    def start(self) -> None:
-        here = Path.cwd()
-        config = MilvusServerConfig(data_dir=str(self.folder), proxy_port=19530)
-        config.set("proxy.timeTickInterval", 20)  # ms: the clock that strong consistency waits for
-        config.set("queryCoord.checkInterval", 100)  # ms: how soon a new collection is served
-        config.set("queryCoord.distPullInterval", 50)
-        config.set("common.session.ttl", 5)  # s: how soon a server that comes back is believed
-        self.running = MilvusServer(config)
-        self.running.start()
-        os.chdir(here)  # the server's package goes to its own folder
-
-    @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.running.listen_port}"
-
-    def start_again(self) -> None:
-        """The same server on the same folder and port; its package would refuse a port that was in use just now."""
-        program = self.folder / "bin" / "milvus"
-        names = {"DEPLOY_MODE": "STANDALONE", "METRICS_PORT": str(self.running.webservice_port)}
-        names |= {"MILVUS_RUN_DIR": str(self.folder / "run"), "LD_LIBRARY_PATH": str(program.parent)}
-        with (self.folder / "logs" / "again.log").open("wb") as log:
-            self.running.server_proc = subprocess.Popen(
-                [program, "run", "standalone"], cwd=self.folder, env=os.environ | names, stdout=log, stderr=log
-            )
-        self.running.wait_started()
-
-    def kill(self) -> None:
-        """As a power cut would: no time to write anything."""
-        process = self.running.server_proc
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def stop(self) -> None:
-        self.running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +105,19 @@ def test_conditions_on_metadata_and_partitions(make: Callable[..., MilvusIndex])
         index.search(queries, 8, matching="year >=")
     with pytest.raises(DataError, match="column of 2 values"):
         index.upsert(codes[:2], ids[:2], metadata={"year": [1]})
+
+
+def test_the_example_of_the_page_runs(server: Server) -> None:
+    ids = np.arange(100, dtype=np.int64)
+    codes, years = random_codes(100, 64, 5), [2019 + one % 2 for one in range(100)]
+    names: dict[str, Any] = {"hasher": hasher_of(n_bits=64), "codes": codes, "queries": codes[:3], "ids": ids}
+    names |= {"years": years, "kinds": ["photo"] * 100}
+    run_example(("scale.md", 0), names, {"http://host:19530": server.uri})
+    try:
+        check_hits(names["hits"], codes[:3], codes[1::2], ids[1::2], 10)
+    finally:
+        names["index"].drop()
+        names["index"].close()
 
 
 def test_many_queries_at_once(make: Callable[..., MilvusIndex]) -> None:

@@ -20,6 +20,8 @@ import pytest
 
 from crossbit.errors import DataError, EngineError, MismatchError, MissingExtraError, SettingsError
 from crossbit.testing.index import check_hits, index_checks, random_codes
+from page_examples import run_example
+from small_collections import hasher_of
 
 NOBODY = 65534  # PostgreSQL does not run as root
 
@@ -160,6 +162,18 @@ def test_an_index_that_stands_there_does_not_make_exact_search_approximate(make)
     make(64, "shared", approximate=True, width=1).upsert(codes, ids)
     queries = random_codes(20, 64, 4)
     check_hits(make(64, "shared").search(queries, 10), queries, codes, ids, 10)
+
+
+def test_the_example_of_the_page_runs(server):
+    ids = np.arange(100, dtype=np.int64)
+    codes, years = random_codes(100, 64, 5), [2025 + one % 2 for one in range(100)]
+    names = {"hasher": hasher_of(n_bits=64), "codes": codes, "queries": codes[:3], "ids": ids, "years": years}
+    run_example(("scale.md", 1), names, {"postgresql://user@host/database": server.database})
+    try:
+        check_hits(names["hits"], codes[:3], codes[1::2], ids[1::2], 10)
+    finally:
+        names["index"].drop()
+        names["index"].close()
 
 
 def test_what_is_stored_is_bound_to_its_hasher(make, server):
