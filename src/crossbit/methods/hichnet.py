@@ -74,10 +74,9 @@ class HiCHNet(HierarchicalMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale not in ("means", "sums"):
-            raise SettingsError(f'scale is "means" or "sums"; got {self.scale!r}.')
-        if self.text_tanh not in ("once", "released"):
-            raise SettingsError(f'text_tanh is "once" or "released"; got {self.text_tanh!r}.')
+        for name, words in (("scale", ("means", "sums")), ("text_tanh", ("once", "released"))):
+            if getattr(self, name) not in words:
+                raise SettingsError(f'{name} is "{words[0]}" or "{words[1]}"; got {getattr(self, name)!r}.')
         if not 0 < self.coarse_share < 1:
             raise SettingsError(f"coarse_share must be above 0 and below 1; got {self.coarse_share!r}.")
         for name in ("weight_coarse", "weight_fine", "classify", "gamma", "eta"):
@@ -148,8 +147,8 @@ class HiCHNetObjective(Objective):
         refreshed = getattr(self, f"{turn}_outputs").clone()
         refreshed[rows] = own  # of all pairs, with gradients for the batch's
         values = (own, other, self.codes[rows], refreshed)
-        levels = zip(self.weights, self.labels.split(self.widths, dim=1), heads, strict=True)
-        parts = zip(*(value.split(self.parts, dim=1) for value in values), strict=True)
+        levels = zip(self.weights, torch.split(self.labels, self.widths, dim=1), heads, strict=True)
+        parts = zip(*(torch.split(value, self.parts, dim=1) for value in values), strict=True)
         terms: dict[str, Tensor] = {}
         for (weight, labels, head), (part, others, codes, whole) in zip(levels, parts, strict=True):
             shared = (labels[rows] @ labels.T > 0).float()
@@ -160,8 +159,7 @@ class HiCHNetObjective(Objective):
                 ("balance", self.method.eta, balance),
                 ("classes", self.method.classify, cross_entropy(labels[rows], head(part))),
             ):
-                key = f"{name}_{turn}"
-                terms[key] = terms.get(key, torch.zeros_like(term)) + weight * factor * term
+                terms[f"{name}_{turn}"] = weight * factor * term + terms.get(f"{name}_{turn}", 0.0)
         setattr(self, f"{turn}_outputs", refreshed.detach())
         return terms
 
