@@ -65,8 +65,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "hierarchical",
             "class_codes",
         ),
-        *("clip_heads", "aligned_teacher"),
-        *("label_network", "tapped_net", "weighted_triplets"),
+        *("clip_heads", "aligned_teacher", "concept_net"),
+        *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
     ),
     ("methods",),
     ("pixels",),
@@ -90,8 +90,8 @@ TORCH_PARTS = {
         "hierarchical",
         "class_codes",
     ),
-    *("clip_heads", "aligned_teacher"),
-    *("label_network", "tapped_net", "weighted_triplets"),
+    *("clip_heads", "aligned_teacher", "concept_net"),
+    *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

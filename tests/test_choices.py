@@ -82,8 +82,7 @@ def test_a_single_setting_is_what_its_rule_chose(name: str) -> None:
     before = json.dumps(record["before"])
     assert json.dumps(record["chosen"]) == (before if before in good else good[0])
     default = getattr(build_method(name, {}), record["setting"], "components")  # of HCSR it is no setting
-    # UKD still has what it was measured with; docs/results.md says so.
-    assert default == (0.3 if name == "ukd" else record["chosen"])
+    assert default == record["chosen"]
     assert record["judged"] == ("by_training_labels" if load_method(name).supervised else "without_labels")
 
 

