@@ -50,6 +50,7 @@ METHODS: dict[str, str] = {
     "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
+    "hichnet": "crossbit.methods.hichnet:HiCHNet",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
     "mith": "crossbit.methods.mith:MITH",
