@@ -196,3 +196,21 @@ def cited(paper: Paper) -> str:
     """A paper as it stands in the documents."""
     link = f" <{paper.link}>" if paper.link else ""
     return f"{paper.authors}. *{paper.title}*. {paper.venue} {paper.year}.{link}"
+
+
+def levels_sentence(fine: Sequence[Result], preset: str) -> str:
+    """Whether what learns from two label levels beats what learns from one, under fine labels; or that none has run."""
+    rows = {"shdch": "on both levels", "hichnet": "on both levels", "shdch@one-level": "on the fine level alone"}
+    rows |= {"dcmh": "on the fine level alone"}
+    found = {
+        row: [r.scores[preset]["mean"] for r in fine if (r.row, r.n_bits) == (row, N_BITS) and preset in r.scores]
+        for row in rows
+    }
+    if not all(found.values()):
+        return tables.NOTHING
+    told = [f"`{row}` {rows[row]} {tables.mean_and_spread(scores)}" for row, scores in found.items()]
+    mean = {row: statistics.fmean(scores) for row, scores in found.items()}
+    gap, coarse = mean["shdch"] - mean["dcmh"], mean["shdch"] - mean["shdch@one-level"]
+    verdict = f"SHDCH is {abs(gap):.3f} {'above' if gap > 0 else 'below'} DCMH on the same features"
+    verdict += f"; its coarse level makes {coarse:+.3f} of that"
+    return f"Under the fine labels of fashion6k, {N_BITS} bits, {preset}: {'; '.join(told)}. {verdict}."

@@ -49,7 +49,9 @@ GUESS = {
     "pldh": 35,
     "dchmt": 25,
     "dsph": 20,
+    "mith": 50,
     "ckdh": 20,
+    "dhsl": 30,
 }
 SHARE = {"emoji": 0.35, "openclipart5k": 0.85, "wiki": 0.35}  # of the time that fashion6k takes
 

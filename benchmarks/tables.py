@@ -122,6 +122,7 @@ def fine_blocks(results: list[Result]) -> dict[str, Callable[[], str]]:
     """The blocks of the results under fine labels, which stand apart: few methods were measured so."""
     made: dict[str, Callable[[], str]] = {}
     for preset in ("PALL", "P50"):
+        made[f"levels {preset}"] = partial(family.levels_sentence, results, preset)
         made[f"table fine {preset}"] = partial(_all_lengths, results, preset, "mean")
         made[f"table fine ablations {preset}"] = partial(tables.ablation_table, results, preset, 64)
     return made

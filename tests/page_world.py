@@ -108,7 +108,7 @@ def served(path: Path, monkeypatch: Any, **settings: Any) -> Iterator[str]:
     from crossbit.service import ServiceSettings, encoding
     from crossbit.service.app import create_app
 
-    def encoder_for(hasher: Any, side: str, place: Any = None, vocabulary: Any = None) -> Any:
+    def encoder_for(hasher: Any, side: str, place: Any = None, vocabulary: Any = None, encoder: Any = None) -> Any:
         if side == "image":
             return ColourEncoder()
         if vocabulary is None:

@@ -65,8 +65,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "hierarchical",
             "class_codes",
         ),
-        *("clip_heads", "aligned_teacher"),
+        *("clip_heads", "aligned_teacher", "concept_net"),
         *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
+        *("relation_net", "selecting_net"),
     ),
     ("methods",),
     ("pixels",),
@@ -90,8 +91,9 @@ TORCH_PARTS = {
         "hierarchical",
         "class_codes",
     ),
-    *("clip_heads", "aligned_teacher"),
+    *("clip_heads", "aligned_teacher", "concept_net"),
     *("fused_net", "label_network", "tapped_net", "weighted_triplets"),
+    *("relation_net", "selecting_net"),
     *("methods", "pixels"),
 }
 # Packages that a whole part is made of: it imports them as it is loaded, and no other part loads it but on demand.

@@ -57,9 +57,12 @@ QUICK_SETTINGS: dict[str, dict[str, Any]] = {
     "dmfh": {"epochs": 30, "image_widths": (64, 32), "text_widths": (64, 32), "scale": 32, "batch_size": 32},
     "dcmh": {"epochs": 60, "hidden": 256},
     "shdch": {"epochs": 15, "hidden": 128, "batch_size": 32},
+    "hichnet": {"epochs": 10, "hidden": 128, "batch_size": 32},
     "dchmt": {"epochs": 40, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
     "dsph": {"epochs": 15, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
+    "mith": {"epochs": 15, "hidden": 64, "concept_units": 32, "batch_size": 32, "learning_rate": 4e-3},
     "ckdh": {"epochs": 12, "teacher_epochs": 8, "hidden": 64, "batch_size": 32, "learning_rate": 4e-3},
+    "dhsl": {"epochs": 15, "hidden": 64, "narrow": 32, "selected_units": 16, "batch_size": 32, "learning_rate": 4e-3},
 }
 """Settings with which each method learns the planted world in a second or so."""
 

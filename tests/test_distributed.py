@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +134,22 @@ def test_a_killed_worker_loses_nothing(folder: Path, alone: np.ndarray, tmp_path
     np.testing.assert_array_equal(codes, alone)
 
 
+def test_a_worker_that_is_killed_while_others_start_loses_nothing(
+    folder: Path, alone: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = ProcessPoolExecutor.submit, list[object]()
+
+    def broken_once(pool: ProcessPoolExecutor, /, *given: Any, **more: Any) -> Any:
+        asked.append(given[1])
+        if len(asked) == 2:
+            raise OSError("handle is closed")  # what the pool says when its pipes were closed meanwhile
+        return real(pool, *given, **more)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", broken_once)
+    np.testing.assert_array_equal(run(folder, tmp_path / "out", shards=3, workers=1), alone)
+    assert len(asked) > 3
+
+
 def test_workers_that_always_die_are_given_up(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "_ROUNDS", 1)
     monkeypatch.setattr(distributed, "encode_shard", dies)
@@ -211,6 +229,7 @@ def test_without_ray_the_extra_is_named(folder: Path, tmp_path: Path, monkeypatc
 ONE_DIES = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from crossbit import distributed
 from crossbit.distributed import encode_codes
 folder, out, flag = map(Path, sys.argv[1:])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from crossbit.errors import FileFormatError, MismatchError
+from crossbit.experiment import Result
 from crossbit.method import Method
 from crossbit.methods import METHODS, load_method, needs_labels
 from test_tables import result
@@ -89,3 +91,15 @@ def test_a_method_that_says_nothing_of_its_paper_is_refused(family: ModuleType) 
     with pytest.raises(FileFormatError, match="silent says nowhere"):
         family.departures(Silent, facts)
     assert family.departures(Silent, family.Facts(("code",), "its code", "its layers.")) == "Its layers."
+
+
+def test_two_levels_are_said_to_win_or_lose_as_the_results_have_it(family: ModuleType) -> None:
+    def fine(row: str, score: float) -> Result:
+        return replace(result(row, score), data="fashion6k-fine")
+
+    others = [fine("hichnet", 0.8), fine("shdch@one-level", 0.7), fine("dcmh", 0.6)]
+    won, lost = (family.levels_sentence([*others, fine("shdch", score)], "PALL") for score in (0.75, 0.5))
+    assert "`shdch` on both levels 0.750" in won
+    assert "SHDCH is 0.150 above DCMH on the same features; its coarse level makes +0.050 of that." in won
+    assert "SHDCH is 0.100 below DCMH" in lost
+    assert "DCMH" not in family.levels_sentence(others, "PALL")

@@ -163,7 +163,7 @@ def _processes(work: Work, workers: int, progress: Progress) -> None:
         # Started afresh, not forked: a fork copies the locks of threads that it does not copy.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             try:
-                _wait([pool.submit(encode_shard, number, work) for number in missing], work, progress)
+                _wait(_submitted(pool, work, missing), work, progress)
             except BrokenProcessPool as error:
                 idle = 0 if len(_missing(work)) < len(missing) else idle + 1
                 if idle >= _ROUNDS:
@@ -171,6 +171,15 @@ def _processes(work: Work, workers: int, progress: Progress) -> None:
                         f"Workers were killed {idle} times and no shard was done; they may lack memory. Take fewer "
                         f"workers. What is done stays in {work.out}."
                     ) from error
+
+
+def _submitted(pool: ProcessPoolExecutor, work: Work, missing: Sequence[int]) -> list[Future[Path]]:
+    try:
+        return [pool.submit(encode_shard, number, work) for number in missing]
+    except (
+        OSError
+    ) as error:  # a worker was killed while others started: the pool has closed its pipes, and says no more
+        raise BrokenProcessPool("A worker was killed while the others started.") from error
 
 
 def _wait(futures: Sequence[Future[Path]], work: Work, progress: Progress) -> None:

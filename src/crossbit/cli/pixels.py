@@ -93,6 +93,7 @@ def fit_from_pixels(
         Chosen(dataset.pictures, dataset.split.train),
         train.text,
         labels=train.labels,
+        levels=train.levels,
         frozen=train.image,
         text_encoder=dataset.encoders["text"],
         progress=progress,
@@ -102,7 +103,7 @@ def fit_from_pixels(
     encoder.save(place_in(out.parent, encoder.fingerprint()))
     pictures = Chosen(dataset.pictures, np.arange(len(dataset)))
     image = encode_cached(encoder, pictures, progress=progress, stage="encode pictures")
-    pairs = PairedFeatures(image.features, dataset.pairs.text, dataset.pairs.labels)
+    pairs = PairedFeatures(image.features, dataset.pairs.text, dataset.pairs.labels, dataset.pairs.levels)
     encoders = {**dataset.encoders, "image": encoder.fingerprint()}
     return learned.hasher, replace(dataset, pairs=pairs, encoders=encoders)
 

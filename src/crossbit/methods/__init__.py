@@ -50,9 +50,12 @@ METHODS: dict[str, str] = {
     "dmfh": "crossbit.methods.dmfh:DMFH",
     "dcmh": "crossbit.methods.dcmh:DCMH",
     "shdch": "crossbit.methods.shdch:SHDCH",
+    "hichnet": "crossbit.methods.hichnet:HiCHNet",
     "dchmt": "crossbit.methods.dchmt:DCHMT",
     "dsph": "crossbit.methods.dsph:DSPH",
+    "mith": "crossbit.methods.mith:MITH",
     "ckdh": "crossbit.methods.ckdh:CKDH",
+    "dhsl": "crossbit.methods.dhsl:DHSL",
     "kdcmh-labels": "crossbit.methods.kdcmh_labels:KDCMHLabels",
 }
 """Every method's name and where its class stands."""

@@ -20,7 +20,7 @@ from crossbit.errors import DataError, SettingsError
 from crossbit.hasher import Hasher
 from crossbit.method import Method
 from crossbit.pairs import Features, PairedFeatures, Rows, check_features, check_labels
-from crossbit.pixels.learning import LabelledPixelMethod, PixelMethod
+from crossbit.pixels.learning import PixelMethod, pixel_method
 from crossbit.pixels.pictures import PreparedPictures
 from crossbit.progress import Progress, Step, silent
 from crossbit.training import DeepMethod
@@ -77,7 +77,9 @@ class FromPixels:
     def __post_init__(self) -> None:
         if not isinstance(self.method, DeepMethod) or isinstance(self.method, PixelMethod):
             name = self.method.name if isinstance(self.method, Method) else type(self.method).__name__
-            raise SettingsError(f"Only a deep method (djsrh, jdsh, kdcmh, dcmh) can learn from pixels; got {name}.")
+            raise SettingsError(
+                f"Only a deep method (kdcmh, djsrh, dcmh and others) can learn from pixels; got {name}."
+            )
         if self.backbone_rate is not None and not (0 < self.backbone_rate < float("inf")):
             raise SettingsError(f"backbone_rate must be a finite number above 0, or None; got {self.backbone_rate!r}.")
         if self.cache_bytes < 0:
@@ -89,6 +91,7 @@ class FromPixels:
         text: NDArray[Any],
         *,
         labels: NDArray[Any] | None = None,
+        levels: tuple[NDArray[Any], ...] = (),
         frozen: NDArray[Any] | None = None,
         text_encoder: str = "",
         progress: Progress = silent,
@@ -96,18 +99,20 @@ class FromPixels:
     ) -> FittedFromPixels:
         """Learn from n pictures (file contents or paths) and their text features (n, d_text).
 
-        labels: (n, c), for a supervised method alone; others never see them. frozen: (n, width), what `start()` gives
-        for the pictures, where that is known already; else it is computed. text_encoder: the fingerprint of what
-        made the text features, or "". Pictures that cannot be opened and texts of zeros are left out and named.
+        labels: (n, c), for a supervised method alone; others never see them. levels: a coarse and a fine labelling
+        (n, c), for a method that learns from both (shdch, hichnet). frozen: (n, width), what `start()` gives for the
+        pictures, where that is known already; else it is computed. text_encoder: the fingerprint of what made the text
+        features, or "". Pictures that cannot be opened and texts of zeros are left out and named.
         checkpoint: a folder in which the last finished epoch is kept, to go on from after a kill.
 
-        Raises DataError where the arrays do not fit together or fewer than two pairs can be used, and what the
-        method's own fit raises.
+        Raises DataError where the arrays do not fit together or fewer than two pairs can be used, SettingsError for a
+        method that makes further rows of features for each batch (duch, ugach), and what the method's own fit raises.
         """
         rows = check_features(text, "text features")
         if len(rows) != len(pictures):
             raise DataError(f"Pairs need as many pictures as texts; got {len(pictures)} and {len(rows)}.")
         known = None if labels is None else check_labels(labels, len(rows))
+        layers = tuple(check_labels(level, len(rows)) for level in levels)
         prepared = PreparedPictures(pictures, self.backbone, self.cache_bytes)
         start = self.start()
         if frozen is None:
@@ -121,9 +126,9 @@ class FromPixels:
         image, places = image[worded], places[worded]
         if len(places) < 2:
             raise DataError(_too_few(len(places), len(pictures), skipped))
-        pairs = PairedFeatures(image, rows[places], None if known is None else known[places])
-        kind = LabelledPixelMethod if self.method.supervised else PixelMethod
-        learner = kind(
+        of_levels = tuple(level[places] for level in layers)
+        pairs = PairedFeatures(image, rows[places], None if known is None else known[places], of_levels)
+        learner = pixel_method(self.method)(
             **{setting.name: getattr(self.method, setting.name) for setting in dataclasses.fields(DeepMethod)},
             method=self.method,
             backbone=network,

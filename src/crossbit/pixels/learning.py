@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from torch import nn
 
 from crossbit.checkpoint import KeptHasher
 from crossbit.hasher import Hasher
+from crossbit.hierarchical import HierarchicalMethod
 from crossbit.methods.kdcmh import KDCMH
 from crossbit.nets import HashNet
 from crossbit.pairs import PairedFeatures
@@ -94,3 +96,26 @@ class LabelledPixelMethod(PixelMethod):
     """The same for a supervised method: the pairs keep their labels."""
 
     supervised: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class HierarchicalPixelMethod(LabelledPixelMethod):
+    """The same for a method on label levels, where the pairs have them."""
+
+    hierarchical: ClassVar[bool] = True
+
+    def _fit(self, pairs: PairedFeatures, progress: Progress, checkpoint: Path | None) -> Hasher:
+        assert isinstance(self.method, HierarchicalMethod)
+        method, levels = self.method, self.method.levels(pairs)
+        # Side by side as the pairs' labels, so that a checkpoint of other levels is another file.
+        joined = PairedFeatures(pairs.image, pairs.text, np.hstack(levels))
+        inner = method.level_objective(levels)
+        hasher = self.learn(joined, lambda _: PixelObjective(inner, self.pictures, self.places), progress, checkpoint)
+        return dataclasses.replace(hasher, report={**hasher.report, "label_levels": len(levels)})
+
+
+def pixel_method(method: DeepMethod) -> type[PixelMethod]:
+    """The one that sees as much of the labels as the method may."""
+    if isinstance(method, HierarchicalMethod):
+        return HierarchicalPixelMethod
+    return LabelledPixelMethod if method.supervised else PixelMethod

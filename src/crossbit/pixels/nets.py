@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from crossbit.errors import SettingsError
 from crossbit.hasher import HashFunction
 from crossbit.nets import HashNet
 from crossbit.pixels.pictures import PreparedPictures
@@ -50,11 +51,16 @@ class PixelNet(HashNet):
 class PixelObjective(Objective):
     """A method's objective, unchanged: it sees the frozen features, while the image network gets the pixels.
 
-    places: (n,) the picture of each training pair.
+    places: (n,) the picture of each training pair. Raises SettingsError for an objective that makes its own inputs.
     """
 
     def __init__(self, inner: Objective, pictures: PreparedPictures, places: NDArray[np.int64]) -> None:
         super().__init__()
+        if type(inner).inputs is not Objective.inputs:
+            raise SettingsError(
+                "The method makes further rows of features for each batch (as duch and ugach do), and there are no "
+                "pictures of those. Take another method, or learn on features."
+            )
         self.inner = inner
         self.pictures = pictures
         self.places = places
