@@ -163,7 +163,7 @@ def test_the_backbone_is_in_evaluation_mode_while_it_learns() -> None:
     assert net.head.training
     assert not any(module.training for module in normalising.modules())
     pixels = torch.rand(5, 3, 2, 2)
-    assert torch.allclose(net(pixels)[:1], net(pixels[:1]))
+    assert torch.allclose(net(pixels)[:1], net(pixels[:1]), atol=1e-6)  # sums in another order
     assert normalising.state_dict()["1.num_batches_tracked"] == 0
 
 
